@@ -1,0 +1,3 @@
+//! Entry point of quantumctl.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Keys behind a TPM 2.0 and post-quantum signatures over D-Bus.

@@ -1,0 +1,1 @@
+//! Pressure, latency, forecasts and cgroup weights over D-Bus.

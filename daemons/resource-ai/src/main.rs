@@ -1,0 +1,3 @@
+//! Entry point of resource-ai.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Detection over eBPF events with Sigma rules, as D-Bus alerts.

@@ -1,0 +1,3 @@
+//! Entry point of security-ai.
+
+fn main() {}

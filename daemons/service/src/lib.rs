@@ -1,0 +1,1 @@
+//! What every daemon does: start, configure, notify, authorise, log, stop.

@@ -1,0 +1,1 @@
+//! Seven views of the host as one, over D-Bus.

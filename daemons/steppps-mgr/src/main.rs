@@ -1,0 +1,3 @@
+//! Entry point of steppps-mgr.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The D-Bus contract: typed proxies, shared types and error names.

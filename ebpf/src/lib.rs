@@ -1,0 +1,1 @@
+//! Loads the eBPF probes, decodes their events and counts what was lost.

@@ -1,0 +1,1 @@
+//! Sigma rules compiled into one matcher over typed events.

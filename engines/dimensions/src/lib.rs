@@ -1,0 +1,1 @@
+//! The seven STEPPPS dimensions as pure state, parsed from kernel text.

@@ -1,0 +1,1 @@
+//! Post-quantum signatures and key wrapping over bytes.

@@ -1,0 +1,1 @@
+//! Pressure features, forecasts and the weight controller as pure functions.

@@ -1,0 +1,1 @@
+//! Every measurement, one line each.

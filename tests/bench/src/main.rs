@@ -1,0 +1,3 @@
+//! Entry point of quantumos-bench.
+
+fn main() {}

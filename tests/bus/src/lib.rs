@@ -1,0 +1,1 @@
+//! Each daemon over a real private bus.

@@ -1,0 +1,1 @@
+//! Private buses, a polkit authority, software TPMs and guests for tests.

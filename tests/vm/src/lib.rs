@@ -1,0 +1,1 @@
+//! Boots the image and runs scenarios inside it.
