@@ -1,1 +1,22 @@
-//! The D-Bus contract: typed proxies, shared types and error names.
+//! The D-Bus contract of QuantumOS: bus names, object paths, error names and typed proxies.
+//! The XML beside this crate (`dbus/interfaces`) is the truth; a test compares it with what
+//! the running services answer. Every client uses this crate, so that a name stands once.
+
+mod error;
+pub mod keys;
+mod paths;
+pub mod resource;
+pub mod security;
+pub mod service;
+pub mod steppps;
+
+pub use error::Error;
+pub use keys::{Key1Proxy, Keys1Proxy, Quantum1Proxy};
+pub use paths::{DIMENSIONS, SERVICES, Service, bus_name, path};
+pub use resource::{Decision1Proxy, Resource1Proxy};
+pub use security::{Alert1Proxy, Alerts1Proxy, Security1Proxy};
+pub use service::Service1Proxy;
+pub use steppps::{Dimension1Proxy, Steppps1Proxy};
+
+/// Options and open-ended records, `a{sv}` on the wire.
+pub type Dictionary = std::collections::HashMap<String, zbus::OwnedVariant>;

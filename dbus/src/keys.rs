@@ -1,0 +1,116 @@
+//! quantumd: the state of the root key, the collection of keys, and a key.
+
+use std::collections::HashMap;
+
+use zbus::{Fd, OwnedObjectPath, Variant};
+
+/// At [`crate::path::QUANTUM`].
+#[zbus::proxy(
+    interface = "org.quantumos.Quantum1",
+    default_service = "org.quantumos.Quantum1",
+    default_path = "/org/quantumos/quantum"
+)]
+pub trait Quantum1 {
+    /// What protects the root key at rest: `tpm`, `software` or `none`.
+    #[zbus(property)]
+    fn protection(&self) -> zbus::Result<String>;
+    /// Manufacturer and firmware of the TPM; empty without one.
+    #[zbus(property)]
+    fn tpm_vendor(&self) -> zbus::Result<String>;
+    /// Name, state and detail of each engine.
+    #[zbus(property)]
+    fn engines(&self) -> zbus::Result<Vec<(String, String, String)>>;
+}
+
+/// At [`crate::path::KEYS`].
+#[zbus::proxy(
+    interface = "org.quantumos.Keys1",
+    default_service = "org.quantumos.Quantum1",
+    default_path = "/org/quantumos/keys"
+)]
+pub trait Keys1 {
+    /// Makes a key that the caller owns and gives its object.
+    fn create(
+        &self,
+        algorithm: &str,
+        label: &str,
+        options: HashMap<&str, Variant<'_>>,
+    ) -> Result<OwnedObjectPath, crate::Error>;
+    /// Verifies with a public key that need not be in the store.
+    fn verify(
+        &self,
+        algorithm: &str,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+        options: HashMap<&str, Variant<'_>>,
+    ) -> Result<bool, crate::Error>;
+    /// What protects the keys at rest: `tpm`, `software` or `none`.
+    #[zbus(property)]
+    fn protection(&self) -> zbus::Result<String>;
+    /// Names that `Create` takes.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn algorithms(&self) -> zbus::Result<Vec<String>>;
+}
+
+/// At [`crate::path::KEYS`]`/ID`.
+#[zbus::proxy(
+    interface = "org.quantumos.Key1",
+    default_service = "org.quantumos.Quantum1",
+    assume_defaults = false
+)]
+pub trait Key1 {
+    /// The encoded public key.
+    fn public_key(&self) -> Result<Vec<u8>, crate::Error>;
+    /// Signs a message of at most 1 MiB.
+    fn sign(
+        &self,
+        message: &[u8],
+        options: HashMap<&str, Variant<'_>>,
+    ) -> Result<Vec<u8>, crate::Error>;
+    /// Signs what a descriptor (file, memfd, pipe) holds, at most 64 MiB.
+    fn sign_descriptor(
+        &self,
+        message: Fd<'_>,
+        options: HashMap<&str, Variant<'_>>,
+    ) -> Result<Vec<u8>, crate::Error>;
+    /// Verifies a signature of this key.
+    fn verify(
+        &self,
+        message: &[u8],
+        signature: &[u8],
+        options: HashMap<&str, Variant<'_>>,
+    ) -> Result<bool, crate::Error>;
+    /// Ends the key's use for signing, for good.
+    fn revoke(&self, reason: &str) -> Result<(), crate::Error>;
+    /// Identifier, the last part of the path.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn id(&self) -> zbus::Result<String>;
+    /// Algorithm, as in FIPS 204: `ML-DSA-87`.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn algorithm(&self) -> zbus::Result<String>;
+    /// What the owner calls it.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn label(&self) -> zbus::Result<String>;
+    /// User id of who created it.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn owner(&self) -> zbus::Result<u32>;
+    /// Version of the key material, from 1.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> zbus::Result<u32>;
+    /// `active` or `revoked`.
+    #[zbus(property)]
+    fn state(&self) -> zbus::Result<String>;
+    /// What protects it at rest: `tpm` or `software`.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn protection(&self) -> zbus::Result<String>;
+    /// Microseconds of CLOCK_REALTIME.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn created_at(&self) -> zbus::Result<u64>;
+    /// Microseconds of CLOCK_REALTIME; 0 while active.
+    #[zbus(property)]
+    fn revoked_at(&self) -> zbus::Result<u64>;
+    /// What `Revoke` was told; empty while active.
+    #[zbus(property)]
+    fn revocation_reason(&self) -> zbus::Result<String>;
+}
