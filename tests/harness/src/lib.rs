@@ -1,1 +1,40 @@
-//! Private buses, a polkit authority, software TPMs and guests for tests.
+//! What tests stand on: a private bus for each test, a polkit authority that the test steers,
+//! and the comparison of a live object with the contract. Everything ends with the value that
+//! started it, and nothing has a fixed address.
+
+pub mod bus;
+pub mod contract;
+pub mod polkit;
+pub mod wait;
+
+pub use bus::PrivateBus;
+pub use polkit::FakePolkit;
+pub use wait::eventually;
+
+/// Why a test's surroundings could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A program that the harness needs could not be started or misbehaved.
+    #[error("{what}: {source}")]
+    Start {
+        /// What was being started.
+        what: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The bus refused something.
+    #[error(transparent)]
+    Bus(#[from] zbus::Error),
+    /// A document isn't what the contract allows.
+    #[error("{0}")]
+    Contract(String),
+}
+
+impl Error {
+    pub(crate) fn start(what: impl Into<String>, source: impl Into<std::io::Error>) -> Self {
+        Self::Start {
+            what: what.into(),
+            source: source.into(),
+        }
+    }
+}
