@@ -1,1 +1,43 @@
 //! Sigma rules compiled into one matcher over typed events.
+//!
+//! Text in, verdicts out: this crate reads no file, no clock and no environment. [`RuleSet::compile`] takes rule
+//! files as text and says for each rule whether it is loaded, does not apply here (and why) or fails (line and
+//! reason); [`Matcher::evaluate`] then takes one [`Event`] and names the rules that match it, without allocating.
+//!
+//! ```
+//! use quantumos_detect::{Class, Field, Record, RuleSet, Source};
+//!
+//! let rule = "title: Netcat\nlogsource: {product: linux, category: process_creation}\n\
+//!             detection:\n  a: {Image|endswith: /nc}\n  condition: a\nlevel: high\n";
+//! let rules = RuleSet::compile([Source { name: "nc.yml", text: rule }]);
+//! let mut scratch = rules.matcher.scratch();
+//! let event = Record::new(Class::ProcessCreation).with(Field::Image, "/usr/bin/nc");
+//! assert_eq!(rules.matcher.matches(&event, &mut scratch), [0]);
+//! ```
+
+mod compile;
+mod condition;
+mod error;
+mod event;
+mod expression;
+mod index;
+mod logsource;
+mod matcher;
+mod modifier;
+mod pattern;
+mod rule;
+mod ruleset;
+mod yaml;
+
+#[cfg(test)]
+mod reference;
+
+pub use condition::{Condition, Quantity};
+pub use error::RuleError;
+pub use event::{Class, Event, Field, Record, Value};
+pub use expression::Evidence;
+pub use logsource::{Applies, LogSource};
+pub use matcher::{Matcher, Scratch};
+pub use pattern::Wildcard;
+pub use rule::{Level, Rule};
+pub use ruleset::{Fate, Listed, RuleSet, Source};
