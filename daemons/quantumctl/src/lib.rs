@@ -1,1 +1,18 @@
-//! The command line of QuantumOS.
+//! The command line of QuantumOS. Each group of commands is a module: `mod.rs` has its
+//! arguments and asks the bus, `model` has its values (whose serialised form is `--json`), and
+//! `render` makes text of them as a pure function.
+
+mod bus;
+mod cli;
+mod error;
+mod generate;
+mod keys;
+mod output;
+mod resource;
+mod run;
+mod security;
+mod status;
+mod steppps;
+mod text;
+
+pub use run::main;

@@ -1,3 +1,7 @@
 //! Entry point of quantumctl.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    quantumctl::main()
+}

@@ -1,0 +1,133 @@
+//! The command tree: what `quantumctl --help`, the completions and the man pages are made from.
+//! Each group's own arguments are declared beside the group.
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+use std::path::PathBuf;
+
+use crate::{keys, resource, security, status, steppps};
+
+/// Text after the help of the command itself.
+const AFTER: &str = "\
+Exit status:
+  0  done
+  1  the operation failed
+  2  wrong usage, or an argument that the service refused
+  3  the bus or a service that is needed is not running
+  4  not authorised
+  5  no such key, alert, decision, unit or dimension
+  6  not supported or not available on this host
+  7  the signature does not verify
+
+Environment:
+  DBUS_SYSTEM_BUS_ADDRESS  the bus to use, unless --bus is given
+  NO_COLOR                 no colour, whatever its value";
+
+/// Look at and steer the QuantumOS daemons.
+#[derive(Debug, Parser)]
+#[command(
+    name = "quantumctl",
+    version,
+    about = "Look at and steer the QuantumOS daemons",
+    after_help = AFTER,
+    disable_help_subcommand = true,
+    propagate_version = true
+)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// Print JSON: one document, or one object a line for commands that go on
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+    /// Address of the bus to use instead of the system bus
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDRESS",
+        help_heading = "Global options"
+    )]
+    pub bus: Option<String>,
+    /// Do not let polkit ask for a password
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub no_ask_password: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the state of the four daemons
+    Status(status::StatusArgs),
+    /// Create, use and revoke signing keys
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Watch and handle alerts, look at rules and coverage
+    #[command(subcommand)]
+    Security(security::SecurityCommand),
+    /// Look at pressure, forecasts and decisions; change the mode
+    #[command(subcommand)]
+    Resource(resource::ResourceCommand),
+    /// Show the seven dimensions of the host
+    Steppps(steppps::StepppsArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages to a directory
+    #[command(hide = true)]
+    Man {
+        /// Directory to write to; made if it is not there
+        #[arg(value_hint = ValueHint::DirPath)]
+        directory: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_says_what_it_does() {
+        fn walk(command: &clap::Command, path: &str) {
+            let here = format!("{path} {}", command.get_name());
+            assert!(command.get_about().is_some(), "{here} has no description");
+            for argument in command.get_arguments() {
+                assert!(
+                    argument.get_help().is_some(),
+                    "{here}: {} has no description",
+                    argument.get_id()
+                );
+            }
+            for child in command.get_subcommands() {
+                walk(child, &here);
+            }
+        }
+        walk(&Cli::command(), "");
+    }
+
+    #[test]
+    fn global_options_go_anywhere() {
+        for line in [
+            vec!["quantumctl", "--json", "keys", "list"],
+            vec!["quantumctl", "keys", "--json", "list"],
+            vec!["quantumctl", "keys", "list", "--json"],
+        ] {
+            assert!(Cli::try_parse_from(line).is_ok_and(|cli| cli.global.json));
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! What can go wrong, in words for the person at the terminal, with an exit code for scripts.
+//! D-Bus error names are mapped here and nowhere else.
+
+use std::io;
+
+use serde_json::json;
+
+use crate::text::escape::escape;
+
+/// The prefix of the services' own error names.
+const PREFIX: &str = "org.quantumos.Error.";
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bus itself cannot be reached.
+    #[error("cannot reach the bus: {0}")]
+    Bus(String),
+    /// Nothing owns the service's name and nothing could start it.
+    #[error("{unit} is not running (nobody owns {name}); start it with: systemctl start {unit}")]
+    NotRunning {
+        /// The unit, without suffix.
+        unit: String,
+        /// The bus name.
+        name: String,
+    },
+    /// Some of the daemons are not running; `status` has shown which.
+    #[error("not running: {0}")]
+    SomeNotRunning(String),
+    /// A service answered with an error.
+    #[error("{}", sentence(.name, .message))]
+    Service {
+        /// The error's D-Bus name.
+        name: String,
+        /// What the service says.
+        message: String,
+    },
+    /// The service's answer is not what the contract says.
+    #[error("unexpected answer: {0}")]
+    Answer(String),
+    /// An argument makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// Nothing has this name or id.
+    #[error("{0}")]
+    NotFound(String),
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file as the caller named it.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The signature does not verify.
+    #[error("the signature does NOT verify")]
+    BadSignature,
+    /// The terminal cannot be used.
+    #[error("terminal: {0}")]
+    Terminal(io::Error),
+    /// Standard output cannot be written.
+    #[error("standard output: {0}")]
+    Output(io::Error),
+}
+
+impl Error {
+    /// The exit code, see `quantumctl --help`.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Bus(_) | Self::NotRunning { .. } | Self::SomeNotRunning(_) => 3,
+            Self::NotFound(_) => 5,
+            Self::BadSignature => 7,
+            Self::Service { name, .. } => service_code(name),
+            Self::Answer(_) | Self::File { .. } | Self::Terminal(_) | Self::Output(_) => 1,
+        }
+    }
+
+    /// Whether the service says that the object does not exist.
+    pub fn is_unknown_object(&self) -> bool {
+        matches!(self, Self::Service { name, .. } if matches!(
+            name.as_str(),
+            "org.freedesktop.DBus.Error.UnknownObject"
+                | "org.freedesktop.DBus.Error.UnknownInterface"
+                | "org.freedesktop.DBus.Error.UnknownMethod"
+                | "org.quantumos.Error.NotFound"
+        ))
+    }
+
+    /// What goes to standard error with `--json`.
+    pub fn json(&self) -> serde_json::Value {
+        let name = match self {
+            Self::Service { name, .. } => name.clone(),
+            Self::Bus(_) => "bus".to_owned(),
+            Self::NotRunning { .. } | Self::SomeNotRunning(_) => "not-running".to_owned(),
+            Self::Answer(_) => "answer".to_owned(),
+            Self::Usage(_) => "usage".to_owned(),
+            Self::NotFound(_) => "not-found".to_owned(),
+            Self::File { .. } => "file".to_owned(),
+            Self::BadSignature => "bad-signature".to_owned(),
+            Self::Terminal(_) | Self::Output(_) => "output".to_owned(),
+        };
+        json!({"error": {"name": name, "message": self.to_string(), "code": self.code()}})
+    }
+}
+
+/// Exit code for a D-Bus error name.
+fn service_code(name: &str) -> u8 {
+    match name.strip_prefix(PREFIX) {
+        Some("InvalidArgument") => 2,
+        Some("NotAuthorized") => 4,
+        Some("NotFound") => 5,
+        Some("NotSupported" | "Unavailable") => 6,
+        Some(_) => 1,
+        None => match name {
+            "org.freedesktop.DBus.Error.ServiceUnknown"
+            | "org.freedesktop.DBus.Error.NameHasNoOwner"
+            | "org.freedesktop.DBus.Error.NoReply"
+            | "org.freedesktop.DBus.Error.Disconnected"
+            | "org.freedesktop.DBus.Error.TimedOut"
+            | "org.freedesktop.DBus.Error.Timeout" => 3,
+            n if n.starts_with("org.freedesktop.DBus.Error.Spawn") => 3,
+            n if n.starts_with("org.freedesktop.systemd1.") => 3,
+            "org.freedesktop.DBus.Error.AccessDenied"
+            | "org.freedesktop.DBus.Error.AuthFailed"
+            | "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired" => 4,
+            "org.freedesktop.DBus.Error.InvalidArgs"
+            | "org.freedesktop.DBus.Error.InvalidSignature" => 2,
+            "org.freedesktop.DBus.Error.UnknownObject"
+            | "org.freedesktop.DBus.Error.UnknownMethod"
+            | "org.freedesktop.DBus.Error.UnknownInterface"
+            | "org.freedesktop.DBus.Error.UnknownProperty" => 6,
+            _ => 1,
+        },
+    }
+}
+
+/// A sentence for a D-Bus error name and its message.
+fn sentence(name: &str, message: &str) -> String {
+    let message = escape(message);
+    let lead = match name.strip_prefix(PREFIX) {
+        Some("InvalidArgument") => "refused",
+        Some("NotAuthorized") => "not authorised",
+        Some("NotFound") => "not found",
+        Some("NotSupported") => "not supported",
+        Some("LimitExceeded") => "limit exceeded",
+        Some("Unavailable") => "not available",
+        Some("KeyRevoked") => "the key is revoked",
+        Some("Busy") => "busy, try again",
+        Some("Io") => "input or output failed in the service",
+        Some("Internal") => "the service failed; its journal says more",
+        _ => match name {
+            "org.freedesktop.DBus.Error.AccessDenied" => "the bus policy does not allow this",
+            "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired" => {
+                "not authorised without asking (--no-ask-password was given)"
+            }
+            "org.freedesktop.DBus.Error.NoReply" | "org.freedesktop.DBus.Error.Disconnected" => {
+                "the service went away before it answered"
+            }
+            "org.freedesktop.DBus.Error.UnknownMethod"
+            | "org.freedesktop.DBus.Error.UnknownInterface"
+            | "org.freedesktop.DBus.Error.UnknownProperty" => {
+                "the service does not offer this (is it of another version?)"
+            }
+            _ => return format!("{message} ({})", escape(name)),
+        },
+    };
+    if message.is_empty() {
+        lead.to_owned()
+    } else {
+        format!("{lead}: {message}")
+    }
+}
+
+/// From any failed call, whatever layer reported it.
+impl From<zbus::Error> for Error {
+    fn from(error: zbus::Error) -> Self {
+        match error {
+            zbus::Error::MethodError(name, message, _) => Self::Service {
+                name: name.to_string(),
+                message: message.unwrap_or_default(),
+            },
+            zbus::Error::FDO(error) => (*error).into(),
+            zbus::Error::InputOutput(error) => Self::Bus(error.to_string()),
+            zbus::Error::Address(error) => Self::Bus(error),
+            error @ (zbus::Error::Handshake(_) | zbus::Error::Connection(..)) => {
+                Self::Bus(error.to_string())
+            }
+            other => Self::Answer(other.to_string()),
+        }
+    }
+}
+
+impl From<zbus::fdo::Error> for Error {
+    fn from(error: zbus::fdo::Error) -> Self {
+        use zbus::DBusError;
+        match error {
+            zbus::fdo::Error::ZBus(error) => error.into(),
+            other => Self::Service {
+                name: other.name().to_string(),
+                message: other.description().unwrap_or_default().to_owned(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(name: &str, message: &str) -> Error {
+        Error::Service {
+            name: name.into(),
+            message: message.into(),
+        }
+    }
+
+    #[test]
+    fn names_become_words_and_codes() {
+        for (name, message, words, code) in [
+            (
+                "org.quantumos.Error.InvalidArgument",
+                "label: 300 bytes, at most 255",
+                "refused: label: 300 bytes, at most 255",
+                2,
+            ),
+            ("org.quantumos.Error.NotAuthorized", "", "not authorised", 4),
+            ("org.quantumos.Error.NotFound", "k1", "not found: k1", 5),
+            (
+                "org.quantumos.Error.Unavailable",
+                "the TPM is gone",
+                "not available: the TPM is gone",
+                6,
+            ),
+            (
+                "org.quantumos.Error.KeyRevoked",
+                "",
+                "the key is revoked",
+                1,
+            ),
+            (
+                "org.freedesktop.DBus.Error.AccessDenied",
+                "Rejected send",
+                "the bus policy does not allow this: Rejected send",
+                4,
+            ),
+            ("com.example.Odd", "w\x1bt", "w\\x1bt (com.example.Odd)", 1),
+            (
+                "org.freedesktop.DBus.Error.NoReply",
+                "",
+                "the service went away before it answered",
+                3,
+            ),
+        ] {
+            let error = service(name, message);
+            assert_eq!((error.to_string().as_str(), error.code()), (words, code));
+        }
+    }
+
+    #[test]
+    fn json_carries_name_message_and_code() {
+        assert_eq!(
+            service("org.quantumos.Error.NotFound", "k1").json(),
+            json!({"error": {
+                "name": "org.quantumos.Error.NotFound",
+                "message": "not found: k1",
+                "code": 5
+            }})
+        );
+    }
+}

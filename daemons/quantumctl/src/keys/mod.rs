@@ -1,0 +1,285 @@
+//! `quantumctl keys`: signing keys of quantumd.
+//! Messages of up to 1 MiB travel in the call; larger files are handed over as a descriptor.
+
+mod encoding;
+mod message;
+mod model;
+mod render;
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, Subcommand, ValueHint};
+use quantumos_dbus::{bus_name::QUANTUM, path::KEYS};
+use serde_json::json;
+use zbus::{OwnedObjectPath, Variant};
+
+use self::{
+    encoding::{Encoding, base64},
+    message::Message,
+    model::{Key, select},
+};
+use crate::{bus::Bus, error::Error, output::Output, text::escape::escape};
+
+/// Interface of the collection.
+const COLLECTION: &str = "org.quantumos.Keys1";
+/// Interface of a key.
+const KEY: &str = "org.quantumos.Key1";
+
+/// What to do with keys. KEY is an id, the beginning of one, or a label.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key
+    Create {
+        /// What to call it
+        label: String,
+        /// Algorithm of the key
+        #[arg(long, default_value = "ML-DSA-87")]
+        algorithm: String,
+    },
+    /// List the keys
+    List,
+    /// Show everything about a key
+    Show {
+        /// Id, beginning of an id, or label
+        key: String,
+    },
+    /// Sign a file or standard input
+    Sign(SignArgs),
+    /// Verify the signature of a file or of standard input
+    Verify(VerifyArgs),
+    /// End a key's use for signing, for good
+    Revoke {
+        /// Id, beginning of an id, or label
+        key: String,
+        /// Why, kept with the key
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Print a key's public key
+    Public {
+        /// Id, beginning of an id, or label
+        key: String,
+        #[command(flatten)]
+        to: To,
+    },
+}
+
+/// What to sign, with what.
+#[derive(Args, Debug)]
+pub struct SignArgs {
+    /// Id, beginning of an id, or label
+    key: String,
+    /// File to sign; standard input without it or with -
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: Option<PathBuf>,
+    /// Context string that the signature is bound to (FIPS 204), at most 255 bytes
+    #[arg(long)]
+    context: Option<String>,
+    #[command(flatten)]
+    to: To,
+}
+
+/// What to verify, with what.
+#[derive(Args, Debug)]
+#[command(
+    override_usage = "quantumctl keys verify KEY --signature FILE [FILE]\n       \
+                      quantumctl keys verify --public-key FILE --signature FILE [FILE]"
+)]
+pub struct VerifyArgs {
+    /// Id, beginning of an id, or label; not with --public-key
+    #[arg(value_name = "KEY", required_unless_present = "public_key")]
+    first: Option<String>,
+    /// Signed file; standard input without it or with -
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    second: Option<String>,
+    /// File with the signature: raw, base64 or hexadecimal
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    signature: PathBuf,
+    /// File with a public key to use instead of a key in the store
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    public_key: Option<PathBuf>,
+    /// Algorithm of --public-key
+    #[arg(long, default_value = "ML-DSA-87", requires = "public_key")]
+    algorithm: String,
+    /// Context string that the signature is bound to
+    #[arg(long)]
+    context: Option<String>,
+}
+
+/// Where bytes go and how.
+#[derive(Args, Debug)]
+pub struct To {
+    /// How to write the bytes
+    #[arg(long, value_enum, default_value_t = Encoding::Base64)]
+    format: Encoding,
+    /// File to write to instead of standard output
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    output: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub async fn run(bus: &Bus, output: &Output, command: &KeysCommand) -> Result<(), Error> {
+    match command {
+        KeysCommand::Create { label, algorithm } => create(bus, output, label, algorithm).await,
+        KeysCommand::List => {
+            let keys = all(bus).await?;
+            output.document(&json!({ "keys": keys }), |_| {
+                render::list(&keys, output.style, &output.zone)
+            })
+        }
+        KeysCommand::Show { key } => {
+            let key = find(bus, key).await?;
+            show(output, &key)
+        }
+        KeysCommand::Sign(args) => sign(bus, output, args).await,
+        KeysCommand::Verify(args) => verify(bus, output, args).await,
+        KeysCommand::Revoke { key, reason } => {
+            let key = find(bus, key).await?;
+            let proxy = bus.proxy(QUANTUM, &key.path, KEY).await?;
+            bus.authorised::<_, ()>(&proxy, "Revoke", &(reason,))
+                .await?;
+            show(output, &read(bus, &key.path).await?)
+        }
+        KeysCommand::Public { key, to } => {
+            let key = find(bus, key).await?;
+            let proxy = bus.proxy(QUANTUM, &key.path, KEY).await?;
+            let bytes: Vec<u8> = bus.authorised(&proxy, "PublicKey", &()).await?;
+            deliver(output, to, &key, "public_key", &bytes)
+        }
+    }
+}
+
+async fn create(bus: &Bus, output: &Output, label: &str, algorithm: &str) -> Result<(), Error> {
+    let proxy = bus.proxy(QUANTUM, KEYS, COLLECTION).await?;
+    let options = HashMap::<&str, Variant<'_>>::new();
+    let path: OwnedObjectPath = bus
+        .authorised(&proxy, "Create", &(algorithm, label, options))
+        .await?;
+    show(output, &read(bus, path.as_str()).await?)
+}
+
+async fn sign(bus: &Bus, output: &Output, args: &SignArgs) -> Result<(), Error> {
+    let message = Message::open(args.file.as_deref())?;
+    let key = find(bus, &args.key).await?;
+    let proxy = bus.proxy(QUANTUM, &key.path, KEY).await?;
+    let options = options(args.context.as_deref());
+    let signature: Vec<u8> = match &message {
+        Message::Bytes(bytes) => {
+            bus.authorised(&proxy, "Sign", &(bytes.as_slice(), options))
+                .await?
+        }
+        Message::Descriptor(file) => {
+            bus.authorised(&proxy, "SignDescriptor", &(zbus::Fd::from(file), options))
+                .await?
+        }
+    };
+    deliver(output, &args.to, &key, "signature", &signature)
+}
+
+async fn verify(bus: &Bus, output: &Output, args: &VerifyArgs) -> Result<(), Error> {
+    let signature = bytes_of(&args.signature)?;
+    let options = options(args.context.as_deref());
+    let (valid, by): (bool, String) = match &args.public_key {
+        Some(file) => {
+            let public_key = bytes_of(file)?;
+            if args.second.is_some() {
+                return Err(Error::Usage(
+                    "KEY and --public-key exclude each other".into(),
+                ));
+            }
+            let message = Message::read(args.first.as_deref().map(Path::new))?;
+            let proxy = bus.proxy(QUANTUM, KEYS, COLLECTION).await?;
+            let body = (
+                args.algorithm.as_str(),
+                public_key.as_slice(),
+                message.as_slice(),
+                signature.as_slice(),
+                options,
+            );
+            let valid = bus.authorised(&proxy, "Verify", &body).await?;
+            (valid, file.display().to_string())
+        }
+        None => {
+            let key = find(bus, args.first.as_deref().unwrap_or_default()).await?;
+            let message = Message::read(args.second.as_deref().map(Path::new))?;
+            let proxy = bus.proxy(QUANTUM, &key.path, KEY).await?;
+            let body = (message.as_slice(), signature.as_slice(), options);
+            (bus.authorised(&proxy, "Verify", &body).await?, key.id)
+        }
+    };
+    output.document(&json!({ "valid": valid, "by": by }), |_| {
+        if valid {
+            output.style.good("good signature") + &format!(" by {}\n", escape(&by))
+        } else {
+            String::new()
+        }
+    })?;
+    if valid {
+        Ok(())
+    } else {
+        Err(Error::BadSignature)
+    }
+}
+
+/// Prints or writes a signature or a public key.
+fn deliver(output: &Output, to: &To, key: &Key, what: &str, bytes: &[u8]) -> Result<(), Error> {
+    let mut document = json!({ "key": key.id, "algorithm": key.algorithm });
+    if let Some(path) = &to.output {
+        fs::write(path, to.format.encode(bytes)).map_err(|source| Error::File {
+            path: path.display().to_string(),
+            source,
+        })?;
+        document["file"] = json!(path);
+        return output.document(&document, |_| String::new());
+    }
+    document[what] = json!(base64(bytes));
+    if output.json {
+        return output.document(&document, |_| String::new());
+    }
+    crate::output::write(&to.format.encode(bytes))
+}
+
+fn show(output: &Output, key: &Key) -> Result<(), Error> {
+    output.document(key, |key| render::details(key, output.style, &output.zone))
+}
+
+/// Options of Sign and Verify.
+fn options(context: Option<&str>) -> HashMap<&'static str, Variant<'_>> {
+    context
+        .map(|context| ("context", Variant::from(context.as_bytes())))
+        .into_iter()
+        .collect()
+}
+
+/// A signature or public key from a file.
+fn bytes_of(path: &Path) -> Result<Vec<u8>, Error> {
+    let name = path.display().to_string();
+    let data = fs::read(path).map_err(|source| Error::File {
+        path: name.clone(),
+        source,
+    })?;
+    encoding::decode(&name, &data)
+}
+
+async fn all(bus: &Bus) -> Result<Vec<Key>, Error> {
+    let mut keys: Vec<Key> = bus
+        .objects(QUANTUM, KEYS, KEY)
+        .await?
+        .iter()
+        .map(|(path, properties)| Key::new(path, properties))
+        .collect::<Result<_, _>>()?;
+    keys.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+    Ok(keys)
+}
+
+async fn find(bus: &Bus, name: &str) -> Result<Key, Error> {
+    select(&all(bus).await?, name).cloned()
+}
+
+async fn read(bus: &Bus, path: &str) -> Result<Key, Error> {
+    Key::new(path, &bus.properties(QUANTUM, path, KEY).await?)
+}

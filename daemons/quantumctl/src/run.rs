@@ -1,0 +1,57 @@
+//! From the command line to an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{
+    bus::Bus,
+    cli::{Cli, Command},
+    error::Error,
+    generate, keys,
+    output::{self, Output},
+    resource, security, status, steppps,
+    text::style::Style,
+};
+
+/// Runs quantumctl with the arguments of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.global.json;
+    let result = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Terminal)
+        .and_then(|runtime| runtime.block_on(run(cli)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if output::reader_gone(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            if json {
+                eprintln!("{}", error.json());
+            } else {
+                let style = Style::of_stderr();
+                eprintln!("{} {error}", style.bad("quantumctl:"));
+            }
+            ExitCode::from(error.code())
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), Error> {
+    let output = Output::new(cli.global.json);
+    match &cli.command {
+        Command::Completions { shell } => return output::write(&generate::completions(*shell)),
+        Command::Man { directory } => return generate::man(directory).map(drop),
+        _ => {}
+    }
+    let bus = Bus::connect(cli.global.bus.as_deref(), !cli.global.no_ask_password).await?;
+    match &cli.command {
+        Command::Status(args) => status::run(&bus, &output, args).await,
+        Command::Keys(command) => keys::run(&bus, &output, command).await,
+        Command::Security(command) => security::run(&bus, &output, command).await,
+        Command::Resource(command) => resource::run(&bus, &output, command).await,
+        Command::Steppps(args) => steppps::run(&bus, &output, args).await,
+        Command::Completions { .. } | Command::Man { .. } => Ok(()),
+    }
+}

