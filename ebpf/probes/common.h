@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * What every security probe uses: counters, filters and the record's header.
+ */
+#ifndef QUANTUMOS_COMMON_H
+#define QUANTUMOS_COMMON_H
+
+#include "kernel.h"
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include "events.h"
+
+/* Thread group of the loader: its own opens and connects are not reported. 0 reports them too. */
+const volatile __u32 ignored_pid = 0;
+
+/* Records that found no room in their ring. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, EVENT_CLASSES);
+	__type(key, __u32);
+	__type(value, __u64);
+} lost SEC(".maps");
+
+/* Times a hook of the class fired, before any filter: how a self-test knows that it does. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, EVENT_CLASSES);
+	__type(key, __u32);
+	__type(value, __u64);
+} seen SEC(".maps");
+
+/* Records dropped by a filter below. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, EVENT_CLASSES);
+	__type(key, __u32);
+	__type(value, __u64);
+} filtered SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, __u8);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} ignored_cgroups SEC(".maps");
+
+struct comm_key {
+	__u8 comm[16];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, struct comm_key);
+	__type(value, __u8);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} ignored_comms SEC(".maps");
+
+static __always_inline void count(void *counters, __u32 class)
+{
+	__u64 *n = bpf_map_lookup_elem(counters, &class);
+
+	if (n)
+		*n += 1;
+}
+
+/* Whether a filter drops what the current task does. */
+static __always_inline bool is_ignored(__u32 class)
+{
+	__u64 cgroup = bpf_get_current_cgroup_id();
+	struct comm_key key = {};
+
+	if (bpf_map_lookup_elem(&ignored_cgroups, &cgroup)) {
+		count(&filtered, class);
+		return true;
+	}
+	bpf_get_current_comm(&key, sizeof(key));
+	if (bpf_map_lookup_elem(&ignored_comms, &key)) {
+		count(&filtered, class);
+		return true;
+	}
+	return false;
+}
+
+static __always_inline bool is_own(void)
+{
+	return ignored_pid && bpf_get_current_pid_tgid() >> 32 == ignored_pid;
+}
+
+static __always_inline void fill_header(struct event_header *header, __u32 kind)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+	__u64 ids = bpf_get_current_pid_tgid();
+
+	header->time_ns = bpf_ktime_get_boot_ns();
+	header->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	header->parent_start_ns = BPF_CORE_READ(parent, group_leader, start_boottime);
+	header->cgroup_id = bpf_get_current_cgroup_id();
+	header->kind = kind;
+	header->flags = 0;
+	header->pid = ids >> 32;
+	header->tid = (__u32)ids;
+	header->ppid = BPF_CORE_READ(parent, tgid);
+	header->uid = BPF_CORE_READ(cred, uid.val);
+	header->gid = BPF_CORE_READ(cred, gid.val);
+	header->euid = BPF_CORE_READ(cred, euid.val);
+	header->egid = BPF_CORE_READ(cred, egid.val);
+	header->reserved = 0;
+	bpf_get_current_comm(header->comm, sizeof(header->comm));
+}
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * What the probes and the loader share: constants and the layout of every record.
+ *
+ * The build script reads this file too and turns each `#define EVENT_*`/`FLAG_*`/`WATCH_*`/...
+ * NUMBER and each struct into Rust constants; it also makes the compiler assert that both sides agree on
+ * every offset. Keep to that subset: one field a line, __u8/__u16/__u32/__u64 and arrays of them,
+ * sizes as plain numbers or defined names, no implicit padding.
+ */
+#ifndef QUANTUMOS_EVENTS_H
+#define QUANTUMOS_EVENTS_H
+
+/* event_header.kind, and the index of the class in the `lost` and `seen` counters. */
+#define EVENT_EXEC 0
+#define EVENT_EXIT 1
+#define EVENT_FORK 2
+#define EVENT_CONNECT 3
+#define EVENT_OPEN 4
+#define EVENT_CLASSES 5
+
+/* Longest part of the arguments that is kept, in bytes; the rest is counted and flagged. */
+#define EXEC_ARGV_MAX 4096
+/* Longest path that is kept, in bytes, with its terminator. */
+#define PATH_LIMIT 4096
+/* Components of a path that are followed towards the root. */
+#define PATH_DEPTH 40
+/* Ancestors listed in an exec event, the parent first. */
+#define EXEC_ANCESTORS 8
+/* Bytes of a path that the watch list can look at (a limit of the kernel's LPM trie). */
+#define WATCH_KEY_MAX 255
+/* Longest file name that a watch can match by name, in bytes. */
+#define WATCH_NAME_MAX 64
+
+/* event_header.flags */
+#define FLAG_ARGV_TRUNCATED 1
+#define FLAG_ARGV_UNREADABLE 2
+#define FLAG_PATH_TRUNCATED 4
+#define FLAG_EXE_DELETED 8
+#define FLAG_EXE_MEMFD 16
+#define FLAG_CWD_TRUNCATED 32
+#define FLAG_FILENAME_TRUNCATED 64
+#define FLAG_CORE_DUMPED 128
+
+/* Which accesses of a watched path are reported. */
+#define WATCH_READ 1
+#define WATCH_WRITE 2
+
+/* open_event.access, as the kernel's FMODE_* bits. */
+#define ACCESS_READ 1
+#define ACCESS_WRITE 2
+#define ACCESS_CREATED 1048576
+
+/* The start of every record. */
+struct event_header {
+	__u64 time_ns;		/* boot clock */
+	__u64 start_ns;		/* start of the process, boot clock: with pid, an identity */
+	__u64 parent_start_ns;
+	__u64 cgroup_id;	/* cgroup v2 */
+	__u32 kind;
+	__u32 flags;
+	__u32 pid;		/* thread group, initial PID namespace */
+	__u32 tid;
+	__u32 ppid;
+	__u32 uid;
+	__u32 gid;
+	__u32 euid;
+	__u32 egid;
+	__u32 reserved;
+	__u8 comm[16];
+};
+
+struct ancestor {
+	__u64 start_ns;
+	__u32 pid;
+	__u32 reserved;
+	__u8 comm[16];
+};
+
+/* Followed by filename, executable, working directory, terminal and arguments, in this order. */
+struct exec_event {
+	struct event_header header;
+	__u64 cap_effective;
+	__u64 cap_permitted;
+	__u64 argv_bytes;	/* before truncation */
+	__u64 inode;
+	__u32 device;		/* kernel encoding: major << 20 | minor */
+	__u32 mode;
+	__u32 owner;
+	__u32 argc;
+	__u32 login_uid;
+	__u32 session_id;
+	__u32 ns_mount;
+	__u32 ns_pid;
+	__u32 ns_net;
+	__u32 ns_user;
+	__u32 filename_len;
+	__u32 executable_len;
+	__u32 directory_len;
+	__u32 terminal_len;
+	__u32 argv_len;
+	__u32 ancestors_len;
+	struct ancestor ancestors[EXEC_ANCESTORS];
+};
+
+struct exit_event {
+	struct event_header header;
+	__u32 code;		/* as wait(2) gives it */
+	__u32 reserved;
+};
+
+struct fork_event {
+	struct event_header header;	/* of the caller */
+	__u64 child_start_ns;
+	__u32 child_pid;
+	__u32 child_ppid;	/* differs from the caller's pid with CLONE_PARENT */
+};
+
+struct connect_event {
+	struct event_header header;
+	__u32 family;
+	__u32 protocol;		/* IPPROTO_* */
+	__u32 port;		/* host order */
+	__u32 reserved;
+	__u8 address[16];	/* network order; the first four bytes for IPv4 */
+};
+
+/* Followed by the path. */
+struct open_event {
+	struct event_header header;
+	__u64 inode;
+	__u32 device;
+	__u32 mode;
+	__u32 owner;
+	__u32 open_flags;	/* O_* */
+	__u32 access;		/* FMODE_* */
+	__u32 path_len;
+};
+
+/* Run-queue latency of one cgroup on one CPU. */
+#define LATENCY_SLOTS 64
+/* log2 of the first slot's upper bound, in nanoseconds: everything below is in slot 0. */
+#define LATENCY_FIRST_EXPONENT 9
+struct latency {
+	__u64 wakeups;
+	__u64 sum_ns;
+	__u64 max_ns;
+	__u64 slots[LATENCY_SLOTS];
+};
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * Absolute paths by a walk from the dentry to the root of its mount namespace. It takes no lock,
+ * so a rename during the walk can mix the old and the new place. bpf_d_path() is no choice here:
+ * only a few hooks may call it, and it stops at a chroot's root.
+ */
+#ifndef QUANTUMOS_PATH_H
+#define QUANTUMOS_PATH_H
+
+#include "common.h"
+
+/* Who writes into which buffer; a program that can be preempted has several to choose from. */
+#define PATH_BUFFER_EXEC 0
+#define PATH_BUFFER_SYSCALL 1
+#define PATH_BUFFER_HOOK 2
+#define PATH_BUFFERS 6
+
+/* The path grows downwards from data[PATH_LIMIT]; the slack keeps the verifier's bounds simple. */
+struct path_buffer {
+	__u8 data[PATH_LIMIT + 256];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PATH_BUFFERS);
+	__type(key, __u32);
+	__type(value, struct path_buffer);
+} path_buffers SEC(".maps");
+
+/* Set in what write_path() returns when leading components are missing. */
+#define PATH_TRUNCATED 0x10000
+
+/*
+ * Writes the path at that address (a `struct path` of the kernel's) into a buffer, with a terminator, so that it
+ * ends at data[PATH_LIMIT]. Returns where it starts. A global function with plain numbers as
+ * arguments: the verifier looks at it once, on its own, and kernel 5.10 takes it.
+ */
+__noinline __u32 write_path(__u64 address, __u32 which)
+{
+	const struct path *path = (void *)address;
+	struct path_buffer *buffer = bpf_map_lookup_elem(&path_buffers, &which);
+	struct dentry *dentry = BPF_CORE_READ(path, dentry);
+	struct vfsmount *vfsmount = BPF_CORE_READ(path, mnt);
+	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+	struct dentry *root = BPF_CORE_READ(vfsmount, mnt_root);
+	__u32 truncated = PATH_TRUNCATED;
+	__u32 at = PATH_LIMIT - 1;
+
+	if (!buffer)
+		return PATH_LIMIT - 1;
+	buffer->data[PATH_LIMIT - 1] = 0;
+	for (int i = 0; i < PATH_DEPTH; i++) {
+		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+		const unsigned char *name;
+		__u32 length;
+
+		if (dentry == root) {
+			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+
+			if (above == mount) {
+				truncated = 0;
+				break;
+			}
+			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			mount = above;
+			root = BPF_CORE_READ(mount, mnt.mnt_root);
+			continue;
+		}
+		length = BPF_CORE_READ(dentry, d_name.len) & 255;
+		if (at <= length + 1)
+			break;
+		at -= length;
+		name = BPF_CORE_READ(dentry, d_name.name);
+		bpf_probe_read_kernel(&buffer->data[at & (PATH_LIMIT - 1)], length, name);
+		at -= 1;
+		buffer->data[at & (PATH_LIMIT - 1)] = '/';
+		if (dentry == parent) {
+			/* A file that was never in a tree: a memfd, a pipe. */
+			truncated = 0;
+			break;
+		}
+		dentry = parent;
+	}
+	if (at == PATH_LIMIT - 1) {
+		at -= 1;
+		buffer->data[PATH_LIMIT - 2] = '/';
+	}
+	return at | truncated;
+}
+
+#endif

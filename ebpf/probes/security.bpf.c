@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only
+/*
+ * The probes of security-ai. Each class of event has its own ring and, where more than one hook
+ * can see it, a program for each hook: the loader picks.
+ */
+#include "process.h"
+
+char LICENSE[] SEC("license") = "GPL";

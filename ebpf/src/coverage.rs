@@ -1,0 +1,59 @@
+//! Which class of event is seen through which hook, and why not through a better one.
+
+use std::fmt;
+
+use crate::event::Class;
+
+/// How well a class is covered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// A hook is attached, and it was seen to fire.
+    Active,
+    /// A hook is attached; that it fires could not be tried (or needs no trial, for tracepoints).
+    Attached,
+    /// A hook is attached that does not see all of the class; the reason names what is missing.
+    Partial,
+    /// Not asked for.
+    Off,
+    /// No hook could be attached.
+    Unavailable,
+}
+
+impl State {
+    /// The name used on the bus.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Attached => "attached",
+            Self::Partial => "partial",
+            Self::Off => "off",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    /// Whether events of the class are delivered at all.
+    #[must_use]
+    pub const fn delivers(self) -> bool {
+        matches!(self, Self::Active | Self::Attached | Self::Partial)
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The coverage of one class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coverage {
+    /// Which class.
+    pub class: Class,
+    /// The hook in use, `tp_btf/sched_process_exec` say; empty without one.
+    pub hook: String,
+    /// How well.
+    pub state: State,
+    /// What this hook misses, and why better hooks are not used. Empty when there is nothing to say.
+    pub reason: String,
+}
