@@ -17,6 +17,7 @@
 
 mod compile;
 mod condition;
+mod encoding;
 mod error;
 mod event;
 mod expression;
@@ -24,6 +25,7 @@ mod index;
 mod logsource;
 mod matcher;
 mod modifier;
+mod needs;
 mod pattern;
 mod rule;
 mod ruleset;
@@ -38,6 +40,7 @@ pub use event::{Class, Event, Field, Record, Value};
 pub use expression::Evidence;
 pub use logsource::{Applies, LogSource};
 pub use matcher::{Matcher, Scratch};
-pub use pattern::Wildcard;
+pub use needs::{Literal, Needs};
+pub use pattern::{Anchor, Wildcard};
 pub use rule::{Level, Rule};
 pub use ruleset::{Fate, Listed, RuleSet, Source};

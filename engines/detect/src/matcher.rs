@@ -18,6 +18,9 @@ pub struct Matcher {
     rules: usize,
 }
 
+/// A rule's number and expression.
+pub(crate) type Numbered = (u32, Expression);
+
 #[derive(Debug)]
 struct ClassMatcher {
     class: Class,
@@ -25,7 +28,7 @@ struct ClassMatcher {
     fields: Vec<FieldIndex>,
     /// Atoms that an index finds; the others are tested on demand.
     indexed: Vec<bool>,
-    rules: Vec<(u32, Expression)>,
+    rules: Vec<Numbered>,
     /// For each atom the rules (positions in `rules`) that it wakes, in one list cut by `wakes_from`.
     wakes: Vec<u32>,
     wakes_from: Vec<u32>,
@@ -76,6 +79,11 @@ impl Matcher {
         self.classes
             .iter()
             .any(|c| c.class == class && c.atoms.iter().any(|atom| atom.looks_at(field)))
+    }
+
+    pub(crate) fn class(&self, class: Class) -> Option<(&[Atom], &[Numbered])> {
+        let found = self.classes.iter().find(|c| c.class == class)?;
+        Some((&found.atoms, &found.rules))
     }
 
     /// Room for this matcher's evaluations. A scratch made for another matcher works, too: it grows.

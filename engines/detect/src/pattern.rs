@@ -17,12 +17,16 @@ pub struct Wildcard {
     parts: Vec<Part>,
 }
 
-/// Where a literal must stand for a pattern without inner wildcards.
+/// Where a literal must stand in a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Anchor {
+pub enum Anchor {
+    /// It is the whole value.
     Whole,
+    /// The value starts with it.
     Start,
+    /// The value ends with it.
     End,
+    /// The value contains it.
     Anywhere,
 }
 
@@ -92,6 +96,10 @@ impl Wildcard {
             [Part::Literal(bytes)] => Some(bytes),
             _ => None,
         }
+    }
+
+    pub(crate) fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     pub(crate) fn parts_mut(&mut self) -> &mut Vec<Part> {
