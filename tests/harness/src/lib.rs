@@ -5,10 +5,12 @@
 pub mod bus;
 pub mod contract;
 pub mod polkit;
+pub mod swtpm;
 pub mod wait;
 
 pub use bus::PrivateBus;
 pub use polkit::FakePolkit;
+pub use swtpm::Swtpm;
 pub use wait::eventually;
 
 /// Why a test's surroundings could not be set up.
