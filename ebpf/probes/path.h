@@ -54,6 +54,11 @@ __noinline __u32 write_path(__u64 address, __u32 which)
 		const unsigned char *name;
 		__u32 length;
 
+		/*
+		 * Forget what is known of `at`: else its bounds differ from one way through the loop
+		 * to another, and the verifier tries all of them.
+		 */
+		asm volatile("%0 &= %1" : "+r"(at) : "i"(PATH_LIMIT - 1));
 		if (dentry == root) {
 			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
 
