@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use quantumos_dbus::Dictionary;
+use quantumos_dbus::{Dictionary, security::AlertRaisedArgs};
 use serde::{Deserialize, Serialize};
 
 use crate::{error::Error, text::value};
 
-/// An alert. Times are microseconds of the real-time clock.
+/// An alert. Times are microseconds of the real-time clock. What a signal leaves out is empty.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all(deserialize = "PascalCase"))]
+#[serde(default, rename_all(deserialize = "PascalCase"))]
 pub struct Alert {
     /// Identifier.
     pub id: String,
@@ -55,7 +55,20 @@ impl Alert {
     pub fn new(path: &str, properties: &Dictionary) -> Result<Self, Error> {
         let mut alert: Self = value::record(path, properties)?;
         alert.path = path.to_owned();
+        if alert.id.is_empty() {
+            alert.id = path.rsplit('/').next().unwrap_or_default().to_owned();
+        }
         Ok(alert)
+    }
+
+    /// From what came with the signal that raised it.
+    pub fn raised(signal: &AlertRaisedArgs<'_>) -> Result<Self, Error> {
+        let details = signal
+            .details()
+            .iter()
+            .map(|(key, value)| Ok((key.clone(), value.try_to_owned()?)))
+            .collect::<Result<_, zbus::Error>>()?;
+        Self::new(signal.alert().as_str(), &details)
     }
 
     /// What ran: the command line, or the executable where there is none.

@@ -6,7 +6,6 @@ use futures_util::StreamExt;
 use quantumos_dbus::{Security1Proxy, bus_name::SECURITY};
 
 use super::{
-    ALERT,
     model::{Alert, level_rank},
     render,
 };
@@ -28,21 +27,9 @@ pub async fn run(bus: &Bus, output: &Output, level: &str, limit: Option<u64>) ->
     while limit.is_none_or(|limit| printed < limit) {
         tokio::select! {
             Some(signal) = raised.next() => {
-                let arguments = signal.args()?;
-                let details = arguments
-                    .details()
-                    .iter()
-                    .map(|(key, value)| Ok((key.clone(), value.try_to_owned()?)))
-                    .collect::<Result<_, zbus::Error>>()?;
-                let path = arguments.alert().as_str();
-                // What came with the signal is enough; only if it isn't whole, ask.
-                let alert = match Alert::new(path, &details) {
-                    Ok(alert) => alert,
-                    Err(_) => match bus.properties(SECURITY, path, ALERT).await {
-                        Ok(properties) => Alert::new(path, &properties)?,
-                        Err(_) => continue, // folded or cleared meanwhile
-                    },
-                };
+                // Nothing here may wait for the bus: a full queue of signals would hold up the
+                // reply. The signal carries all that is printed.
+                let alert = Alert::raised(&signal.args()?)?;
                 if level_rank(&alert.level) >= level_rank(level) {
                     printed += 1;
                     output.item(&alert, |alert| render::line(alert, output.style, &output.zone))?;

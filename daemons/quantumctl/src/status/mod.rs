@@ -1,4 +1,4 @@
-//! `quantumctl status`: the four daemons at a glance.
+//! `quantumctl status`: the four daemons at a glance, once or as a live view.
 
 pub mod collect;
 pub mod model;
@@ -6,14 +6,21 @@ pub mod render;
 
 use clap::Args;
 
-use crate::{bus::Bus, error::Error, output::Output};
+use crate::{bus::Bus, error::Error, live, output::Output};
 
 /// How to show the state.
 #[derive(Args, Debug)]
-pub struct StatusArgs {}
+pub struct StatusArgs {
+    /// Keep showing it, live; q ends it
+    #[arg(long, short)]
+    watch: bool,
+}
 
 /// Runs the command.
-pub async fn run(bus: &Bus, output: &Output, _args: &StatusArgs) -> Result<(), Error> {
+pub async fn run(bus: &Bus, output: &Output, args: &StatusArgs) -> Result<(), Error> {
+    if args.watch {
+        return live::run(bus, output).await;
+    }
     let status = collect::status(bus).await;
     output.document(&status, |status| render::status(status, output.style))?;
     if status.running {
