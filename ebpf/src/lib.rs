@@ -4,7 +4,9 @@
 //! this kernel lets it see is in [`Coverage`], class by class; what a full ring dropped is in
 //! [`SecurityProbes::lost`].
 //!
-//! Root with CAP_BPF and CAP_PERFMON is not needed: those two capabilities are enough, from kernel
+//! [`SchedulerLatency`] counts, for each cgroup, how long its tasks wait for a CPU.
+//!
+//! CAP_BPF and CAP_PERFMON are enough, root is not needed, from kernel
 //! 5.11 on (5.10 also wants a high RLIMIT_MEMLOCK). Nothing here reads tracefs.
 
 mod attach;
@@ -12,7 +14,9 @@ mod coverage;
 mod decode;
 mod error;
 mod event;
+mod histogram;
 mod ring;
+mod scheduler;
 mod security;
 mod stats;
 mod watch;
@@ -30,7 +34,9 @@ pub use event::{
     Ancestor, Class, ConnectEvent, Context, Event, ExecEvent, ExitEvent, FileId, ForkEvent,
     Namespaces, OpenEvent, ProcessKey,
 };
+pub use histogram::{Histogram, SLOTS, upper_bound};
 pub use ring::{Drained, Ring, Rings};
+pub use scheduler::{SchedulerLatency, SchedulerSettings};
 pub use security::{SecurityProbes, Settings};
 pub use stats::ProgramStatistics;
 pub use watch::{Access, Pattern, Watch};
