@@ -13,7 +13,7 @@ use quantumos_dbus::SERVICES;
 use tokio::sync::mpsc;
 
 use self::{
-    model::{Model, Update},
+    model::{ASKING, Model, Update},
     view::Look,
 };
 use crate::{
@@ -51,7 +51,7 @@ fn unknown() -> Vec<ServiceStatus> {
         .map(|service| ServiceStatus {
             name: service.unit.to_owned(),
             bus_name: service.bus_name.to_owned(),
-            state: "asking".to_owned(),
+            state: ASKING.to_owned(),
             ..ServiceStatus::default()
         })
         .collect()
@@ -68,7 +68,7 @@ async fn lines(output: &Output, mut updates: mpsc::Receiver<Update>) -> Result<(
         if let Some(slot) = services.iter_mut().find(|s| s.name == status.name) {
             *slot = *status;
         }
-        let asked = services.iter().all(|service| service.state != "asking");
+        let asked = services.iter().all(|service| service.state != ASKING);
         let status = Status::new(services.clone());
         if asked && printed.as_ref() != Some(&status) {
             output.item(&status, |status| {

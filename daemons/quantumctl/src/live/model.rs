@@ -18,6 +18,9 @@ const KEPT: usize = 200;
 /// Resources whose pressure is shown.
 pub const RESOURCES: [&str; 3] = ["cpu", "memory", "io"];
 
+/// State of a daemon that has not been asked yet.
+pub const ASKING: &str = "asking";
+
 /// Something that the bus told.
 #[derive(Clone, Debug)]
 pub enum Update {
@@ -91,6 +94,17 @@ impl Model {
     pub fn scroll(&mut self, lines: isize) {
         let last = self.alerts.len().saturating_sub(1);
         self.scroll = self.scroll.saturating_add_signed(lines).min(last);
+    }
+
+    /// Why there is nothing to show of a daemon; nothing when it runs.
+    pub fn absence(&self, unit: &str) -> Option<String> {
+        let service = self.services.iter().find(|service| service.name == unit)?;
+        match service.state.as_str() {
+            _ if service.running => None,
+            ASKING => Some("asking…".to_owned()),
+            "not running" => Some(format!("{unit} is not running")),
+            _ => Some(format!("{unit} does not answer")),
+        }
     }
 
     /// Pressure, mode and model of resource-ai, if it answers.

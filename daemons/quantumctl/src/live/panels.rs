@@ -6,7 +6,7 @@ use ratatui::{
 };
 
 use super::{
-    model::{Model, RESOURCES},
+    model::{ASKING, Model, RESOURCES},
     view::Look,
 };
 use crate::{
@@ -51,6 +51,9 @@ pub fn services(model: &Model, look: &Look, columns: usize) -> Vec<Line<'static>
 
 /// What is worth saying of a daemon first.
 fn about(service: &ServiceStatus) -> String {
+    if service.state == ASKING {
+        return String::new();
+    }
     let prefix = format!("{}: ", service.name);
     match troubles(service).first() {
         Some(trouble) if service.state != "ready" || service.detail.is_none() => {
@@ -71,7 +74,7 @@ pub fn pressure_title(model: &Model) -> String {
 /// A line a resource: percent over ten seconds, and how it went.
 pub fn pressure(model: &Model, look: &Look, columns: usize) -> Vec<Line<'static>> {
     let Some(resource) = model.resource() else {
-        return vec![absent("resource-ai", look)];
+        return vec![absent(model, "resource-ai", look)];
     };
     RESOURCES
         .iter()
@@ -117,11 +120,12 @@ pub fn sparkline(samples: &[f64], columns: usize) -> String {
 
 /// A line a decision.
 pub fn decisions(model: &Model, look: &Look, columns: usize) -> Vec<Line<'static>> {
+    let error = model.decisions_error.as_deref();
     if let Some(line) = instead(
-        model.decisions.is_empty(),
-        &model.decisions_error,
+        model,
         "resource-ai",
-        model.resource().is_some(),
+        model.decisions.is_empty(),
+        error,
         look,
     ) {
         return vec![line];
@@ -147,7 +151,7 @@ pub fn decisions(model: &Model, look: &Look, columns: usize) -> Vec<Line<'static
 /// A line a dimension.
 pub fn dimensions(model: &Model, look: &Look, columns: usize) -> Vec<Line<'static>> {
     let Some(dimensions) = model.dimensions() else {
-        return vec![absent("steppps-mgr", look)];
+        return vec![absent(model, "steppps-mgr", look)];
     };
     dimensions
         .iter()
@@ -176,17 +180,8 @@ pub fn dimensions(model: &Model, look: &Look, columns: usize) -> Vec<Line<'stati
 
 /// A line an alert, newest first, from where the reader has scrolled to.
 pub fn alerts(model: &Model, look: &Look, columns: usize) -> Vec<Line<'static>> {
-    let running = model
-        .services
-        .iter()
-        .any(|service| service.name == "security-ai" && service.running);
-    if let Some(line) = instead(
-        model.alerts.is_empty(),
-        &model.alerts_error,
-        "security-ai",
-        running,
-        look,
-    ) {
+    let error = model.alerts_error.as_deref();
+    if let Some(line) = instead(model, "security-ai", model.alerts.is_empty(), error, look) {
         return vec![line];
     }
     model
@@ -214,16 +209,17 @@ pub fn alerts(model: &Model, look: &Look, columns: usize) -> Vec<Line<'static>> 
         .collect()
 }
 
-/// What stands in an empty list.
+/// What stands in a list that is empty or can't be had.
 fn instead(
-    empty: bool,
-    error: &Option<String>,
+    model: &Model,
     service: &str,
-    running: bool,
+    empty: bool,
+    error: Option<&str>,
     look: &Look,
 ) -> Option<Line<'static>> {
+    let running = model.absence(service).is_none();
     match (error, empty) {
-        _ if !running && empty => Some(absent(service, look)),
+        (_, true) if !running => Some(absent(model, service, look)),
         (Some(error), _) if running => Some(Line::styled(
             format!(" {}", escape(error)),
             look.severity("warning"),
@@ -233,8 +229,11 @@ fn instead(
     }
 }
 
-fn absent(service: &str, look: &Look) -> Line<'static> {
-    Line::styled(format!(" {service} does not answer"), look.dim())
+/// Why there is nothing to show of a daemon.
+fn absent(model: &Model, service: &str, look: &Look) -> Line<'static> {
+    let absence = model.absence(service);
+    let text = absence.unwrap_or_else(|| format!("{service} has not told"));
+    Line::styled(format!(" {text}"), look.dim())
 }
 
 #[cfg(test)]
