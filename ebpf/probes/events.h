@@ -26,8 +26,8 @@
 #define PATH_DEPTH 40
 /* Ancestors listed in an exec event, the parent first. */
 #define EXEC_ANCESTORS 8
-/* Bytes of a path that the watch list can look at (a limit of the kernel's LPM trie). */
-#define WATCH_KEY_MAX 255
+/* Bytes of a path that the watch list can look at: the limit of the kernel's LPM trie. */
+#define WATCH_KEY_MAX 256
 /* Longest file name that a watch can match by name, in bytes. */
 #define WATCH_NAME_MAX 64
 
@@ -44,6 +44,10 @@
 /* Which accesses of a watched path are reported. */
 #define WATCH_READ 1
 #define WATCH_WRITE 2
+
+/* What the probe on the end of system calls reports: set where no better hook works. */
+#define SYSCALL_OPENS 1
+#define SYSCALL_CONNECTS 2
 
 /* open_event.access, as the kernel's FMODE_* bits. */
 #define ACCESS_READ 1
@@ -122,6 +126,18 @@ struct connect_event {
 	__u32 port;		/* host order */
 	__u32 reserved;
 	__u8 address[16];	/* network order; the first four bytes for IPv4 */
+};
+
+/* The key of a watched path: a struct bpf_lpm_trie_key. */
+struct watch_key {
+	__u32 prefix_bits;
+	__u8 path[WATCH_KEY_MAX];
+};
+
+/* Can be changed while the probes run. */
+struct config {
+	__u32 syscalls;		/* SYSCALL_* */
+	__u32 path_accesses;	/* WATCH_* that any watched path has: others need no path */
 };
 
 /* Followed by the path. */

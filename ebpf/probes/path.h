@@ -9,11 +9,12 @@
 
 #include "common.h"
 
-/* Who writes into which buffer; a program that can be preempted has several to choose from. */
+/* Who writes into which buffer; programs that can be preempted choose one from HOOK on. */
 #define PATH_BUFFER_EXEC 0
 #define PATH_BUFFER_SYSCALL 1
 #define PATH_BUFFER_HOOK 2
-#define PATH_BUFFERS 6
+#define PATH_BUFFER_HOOKS 4
+#define PATH_BUFFERS (PATH_BUFFER_HOOK + PATH_BUFFER_HOOKS)
 
 /* The path grows downwards from data[PATH_LIMIT]; the slack keeps the verifier's bounds simple. */
 struct path_buffer {

@@ -4,5 +4,8 @@
  * can see it, a program for each hook: the loader picks.
  */
 #include "process.h"
+#include "connect.h"
+#include "open.h"
+#include "syscall.h"
 
 char LICENSE[] SEC("license") = "GPL";

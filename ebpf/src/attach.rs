@@ -7,7 +7,6 @@ use crate::error::Error;
 
 /// Where a program attaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code)]
 pub(crate) enum Point {
     /// A type-safe tracepoint.
     Tracepoint(&'static str),
@@ -48,7 +47,6 @@ pub(crate) fn attach(
 }
 
 /// Detaches and unloads `program`.
-#[allow(dead_code)]
 pub(crate) fn detach(ebpf: &mut Ebpf, program: &'static str) {
     if let Some(found) = ebpf.program_mut(program)
         && let Err(error) = found.unload_if_loaded()

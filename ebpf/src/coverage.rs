@@ -7,9 +7,9 @@ use crate::event::Class;
 /// How well a class is covered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
-    /// A hook is attached, and it was seen to fire.
+    /// A hook is attached that sees all of the class. A security hook was seen to fire; a tracepoint needs no trial.
     Active,
-    /// A hook is attached; that it fires could not be tried (or needs no trial, for tracepoints).
+    /// A hook is attached that sees all of the class, but that it fires could not be tried.
     Attached,
     /// A hook is attached that does not see all of the class; the reason names what is missing.
     Partial,

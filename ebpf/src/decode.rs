@@ -223,7 +223,7 @@ fn connect(record: Record<'_>) -> Result<ConnectEvent, DecodeError> {
             let [a, b, c, d, ..] = bytes;
             IpAddr::V4(Ipv4Addr::new(a, b, c, d))
         }
-        family if family == libc_family::INET6 => IpAddr::V6(Ipv6Addr::from(bytes)),
+        family if family == libc_family::INET6 => IpAddr::V6(Ipv6Addr::from(bytes)).to_canonical(),
         other => return Err(DecodeError::Family(other)),
     };
     let low = |value: u32| (value & 0xffff) as u16;

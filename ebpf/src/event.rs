@@ -261,7 +261,7 @@ pub struct ForkEvent {
 pub struct ConnectEvent {
     /// Who and when.
     pub context: Context,
-    /// The peer.
+    /// The peer. An IPv4 address that an IPv6 socket maps is given as IPv4.
     pub address: IpAddr,
     /// The peer's port.
     pub port: u16,
@@ -280,7 +280,8 @@ pub struct OpenEvent {
     pub path_truncated: bool,
     /// The file.
     pub file: FileId,
-    /// The call's `O_*` flags.
+    /// The open file's `O_*` flags. A hook after the open (see the coverage) no longer has `O_CREAT`, `O_EXCL`,
+    /// `O_NOCTTY` and `O_TRUNC`; whether the file is new is in [`Self::created`].
     pub flags: u32,
     /// Opened for reading.
     pub read: bool,

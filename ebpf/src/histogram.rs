@@ -149,7 +149,7 @@ pub const fn upper_bound(slot: usize) -> u64 {
     }
     let exponent = LATENCY_FIRST_EXPONENT as usize + (slot - 1) / 2;
     let half = 1 << (exponent - 1);
-    let lower = (1 << exponent) + if slot % 2 == 0 { half } else { 0 };
+    let lower = (1 << exponent) + if slot.is_multiple_of(2) { half } else { 0 };
     lower + half - 1
 }
 

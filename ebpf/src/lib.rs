@@ -15,6 +15,8 @@ mod decode;
 mod error;
 mod event;
 mod histogram;
+mod hooks;
+mod maps;
 mod ring;
 mod scheduler;
 mod security;

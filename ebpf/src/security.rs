@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aya::maps::{HashMap, Map, MapData, PerCpuArray, RingBuf};
 use aya::{Btf, Ebpf, EbpfLoader};
 
-use crate::attach::{self, Point};
 use crate::coverage::{Coverage, State};
 use crate::error::Error;
 use crate::event::Class;
+use crate::hooks;
+use crate::maps;
 use crate::ring::{Ring, Rings};
 use crate::stats::{self, ProgramStatistics};
 use crate::watch::{self, Watch};
@@ -47,32 +47,6 @@ impl Default for Settings {
     }
 }
 
-/// A program that can see a class, and what it does not see of it.
-struct Hook {
-    class: Class,
-    program: &'static str,
-    point: Point,
-}
-
-/// For each class, its hooks, the best first.
-const HOOKS: [Hook; 3] = [
-    Hook {
-        class: Class::Exec,
-        program: "process_exec",
-        point: Point::Tracepoint("sched_process_exec"),
-    },
-    Hook {
-        class: Class::Exit,
-        program: "process_exit",
-        point: Point::Tracepoint("sched_process_exit"),
-    },
-    Hook {
-        class: Class::Fork,
-        program: "process_fork",
-        point: Point::Tracepoint("sched_process_fork"),
-    },
-];
-
 /// The loaded probes. Dropping this detaches them all.
 pub struct SecurityProbes {
     ebpf: Ebpf,
@@ -103,31 +77,31 @@ impl SecurityProbes {
             .btf(Some(&btf))
             .override_global("ignored_pid", &own, true);
         for (class, bytes) in &settings.ring_bytes {
-            loader.map_max_entries(ring_map(*class), *bytes);
+            loader.map_max_entries(maps::ring_name(*class), *bytes);
         }
         let mut ebpf = loader.load(OBJECT).map_err(Error::load)?;
-        set_ignored_comms(&mut ebpf, &settings.ignored_comms)?;
-        set_ignored_cgroups(&mut ebpf, &settings.ignored_cgroups)?;
-        let _ = watches;
+        maps::set_ignored_comms(&mut ebpf, &settings.ignored_comms)?;
+        maps::set_ignored_cgroups(&mut ebpf, &settings.ignored_cgroups)?;
+        maps::set_watches(&mut ebpf, &watches)?;
 
         let mut coverage = Vec::new();
         let mut attached = Vec::new();
         let mut rings = Vec::new();
         for class in Class::ALL {
-            if !settings.classes.contains(&class) {
-                coverage.push(row(
+            let row = if settings.classes.contains(&class) {
+                hooks::cover(&mut ebpf, &btf, class, &mut attached)?
+            } else {
+                let reason = "not asked for".to_owned();
+                Coverage {
                     class,
-                    String::new(),
-                    State::Off,
-                    "not asked for".to_owned(),
-                ));
-                continue;
-            }
-            let (row, program) = cover(&mut ebpf, &btf, class);
+                    hook: String::new(),
+                    state: State::Off,
+                    reason,
+                }
+            };
             tracing::debug!(%class, hook = row.hook, state = %row.state, reason = row.reason, "coverage");
-            if let Some(program) = program {
-                attached.push(program);
-                rings.push(Ring::new(class, take_ring(&mut ebpf, class)?));
+            if row.state.delivers() {
+                rings.push(Ring::new(class, maps::take_ring(&mut ebpf, class)?));
             }
             coverage.push(row);
         }
@@ -165,7 +139,7 @@ impl SecurityProbes {
     ///
     /// When the counters cannot be read.
     pub fn lost(&self) -> Result<BTreeMap<Class, u64>, Error> {
-        counters(&self.ebpf, "lost")
+        maps::counters(&self.ebpf, "lost")
     }
 
     /// Times the hooks fired since the load, before any filter.
@@ -174,7 +148,7 @@ impl SecurityProbes {
     ///
     /// When the counters cannot be read.
     pub fn seen(&self) -> Result<BTreeMap<Class, u64>, Error> {
-        counters(&self.ebpf, "seen")
+        maps::counters(&self.ebpf, "seen")
     }
 
     /// Events that a filter dropped in the kernel since the load.
@@ -183,7 +157,35 @@ impl SecurityProbes {
     ///
     /// When the counters cannot be read.
     pub fn filtered(&self) -> Result<BTreeMap<Class, u64>, Error> {
-        counters(&self.ebpf, "filtered")
+        maps::counters(&self.ebpf, "filtered")
+    }
+
+    /// Replaces the watch list while the probes run. No open that both lists report is missed.
+    ///
+    /// # Errors
+    ///
+    /// When a watch is not possible (then the old list stays), or a map cannot be changed.
+    pub fn set_watches(&mut self, watches: &[Watch]) -> Result<(), Error> {
+        let compiled = watch::compile(watches)?;
+        maps::set_watches(&mut self.ebpf, &compiled)
+    }
+
+    /// Replaces the list of thread names whose events are dropped in the kernel.
+    ///
+    /// # Errors
+    ///
+    /// When a name is not possible (then the old list stays), or the map cannot be changed.
+    pub fn set_ignored_comms(&mut self, comms: &[Vec<u8>]) -> Result<(), Error> {
+        maps::set_ignored_comms(&mut self.ebpf, comms)
+    }
+
+    /// Replaces the list of cgroup v2 ids whose events are dropped in the kernel.
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be changed.
+    pub fn set_ignored_cgroups(&mut self, cgroups: &[u64]) -> Result<(), Error> {
+        maps::set_ignored_cgroups(&mut self.ebpf, cgroups)
     }
 
     /// What the kernel says of each attached program.
@@ -197,97 +199,4 @@ impl SecurityProbes {
             .map(|program| stats::of(&self.ebpf, program))
             .collect()
     }
-}
-
-fn row(class: Class, hook: String, state: State, reason: String) -> Coverage {
-    Coverage {
-        class,
-        hook,
-        state,
-        reason,
-    }
-}
-
-/// Attaches the first hook of `class` that works.
-fn cover(ebpf: &mut Ebpf, btf: &Btf, class: Class) -> (Coverage, Option<&'static str>) {
-    let mut reasons = Vec::new();
-    for hook in HOOKS.iter().filter(|hook| hook.class == class) {
-        let label = hook.point.label();
-        match attach::attach(ebpf, btf, hook.program, hook.point) {
-            Ok(()) => {
-                let row = row(class, label, State::Attached, reasons.join("; "));
-                return (row, Some(hook.program));
-            }
-            Err(error) => reasons.push(format!("{label}: {}", attach::reason(&error))),
-        }
-    }
-    (
-        row(class, String::new(), State::Unavailable, reasons.join("; ")),
-        None,
-    )
-}
-
-const fn ring_map(class: Class) -> &'static str {
-    match class {
-        Class::Exec => "exec_events",
-        Class::Exit => "exit_events",
-        Class::Fork => "fork_events",
-        Class::Connect => "connect_events",
-        Class::Open => "open_events",
-    }
-}
-
-fn take_ring(ebpf: &mut Ebpf, class: Class) -> Result<RingBuf<MapData>, Error> {
-    let map = ring_map(class);
-    let found = ebpf.take_map(map).ok_or(Error::Missing(map))?;
-    RingBuf::try_from(found).map_err(|source| Error::Map { map, source })
-}
-
-fn map_mut<'a>(ebpf: &'a mut Ebpf, map: &'static str) -> Result<&'a mut Map, Error> {
-    ebpf.map_mut(map).ok_or(Error::Missing(map))
-}
-
-fn counters(ebpf: &Ebpf, map: &'static str) -> Result<BTreeMap<Class, u64>, Error> {
-    let fail = |source| Error::Map { map, source };
-    let found = ebpf.map(map).ok_or(Error::Missing(map))?;
-    let counters: PerCpuArray<_, u64> = PerCpuArray::try_from(found).map_err(fail)?;
-    Class::ALL
-        .into_iter()
-        .map(|class| {
-            let cpus = counters.get(&class.index(), 0).map_err(fail)?;
-            Ok((class, cpus.iter().sum()))
-        })
-        .collect()
-}
-
-fn set_ignored_comms(ebpf: &mut Ebpf, comms: &[Vec<u8>]) -> Result<(), Error> {
-    let map = "ignored_comms";
-    let fail = |source| Error::Map { map, source };
-    let mut filter: HashMap<_, [u8; 16], u8> =
-        HashMap::try_from(map_mut(ebpf, map)?).map_err(fail)?;
-    for comm in comms {
-        if comm.is_empty() || comm.len() > 15 {
-            let what = format!("ignored thread name {:?}", String::from_utf8_lossy(comm));
-            return Err(Error::Settings {
-                what,
-                reason: "a name has 1 to 15 bytes",
-            });
-        }
-        let mut key = [0; 16];
-        for (to, from) in key.iter_mut().zip(comm) {
-            *to = *from;
-        }
-        filter.insert(key, 1, 0).map_err(fail)?;
-    }
-    Ok(())
-}
-
-fn set_ignored_cgroups(ebpf: &mut Ebpf, cgroups: &[u64]) -> Result<(), Error> {
-    let map = "ignored_cgroups";
-    let fail = |source| Error::Map { map, source };
-    let mut filter: HashMap<_, u64, u8> = HashMap::try_from(map_mut(ebpf, map)?).map_err(fail)?;
-    for cgroup in cgroups {
-        filter.insert(cgroup, 1, 0).map_err(fail)?;
-    }
-    Ok(())
 }

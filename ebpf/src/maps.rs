@@ -1,0 +1,166 @@
+//! The maps of the security probes: counters that the kernel keeps, filters that it applies.
+
+use std::collections::BTreeMap;
+
+use aya::maps::lpm_trie::{Key, LpmTrie};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
+use aya::{Ebpf, Pod};
+
+use crate::error::Error;
+use crate::event::Class;
+use crate::layout::{self, WATCH_KEY_MAX, WATCH_NAME_MAX};
+use crate::watch::Compiled;
+
+type PathKey = [u8; WATCH_KEY_MAX as usize];
+type NameKey = [u8; WATCH_NAME_MAX as usize];
+
+/// `struct config` of the probes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Config {
+    syscalls: u32,
+    path_accesses: u32,
+}
+
+const _: () = assert!(size_of::<Config>() == layout::config::SIZE);
+
+#[allow(unsafe_code)]
+// SAFETY: `repr(C)`, two `u32`: every byte pattern is a value, and nothing is padding.
+unsafe impl Pod for Config {}
+
+/// The ring of a class.
+pub(crate) const fn ring_name(class: Class) -> &'static str {
+    match class {
+        Class::Exec => "exec_events",
+        Class::Exit => "exit_events",
+        Class::Fork => "fork_events",
+        Class::Connect => "connect_events",
+        Class::Open => "open_events",
+    }
+}
+
+pub(crate) fn take_ring(ebpf: &mut Ebpf, class: Class) -> Result<RingBuf<MapData>, Error> {
+    let map = ring_name(class);
+    let found = ebpf.take_map(map).ok_or(Error::Missing(map))?;
+    RingBuf::try_from(found).map_err(failed(map))
+}
+
+/// A counter of every class, summed over the CPUs.
+pub(crate) fn counters(ebpf: &Ebpf, map: &'static str) -> Result<BTreeMap<Class, u64>, Error> {
+    let found = ebpf.map(map).ok_or(Error::Missing(map))?;
+    let counters: PerCpuArray<_, u64> = PerCpuArray::try_from(found).map_err(failed(map))?;
+    Class::ALL
+        .into_iter()
+        .map(|class| {
+            let cpus = counters.get(&class.index(), 0).map_err(failed(map))?;
+            Ok((class, cpus.iter().sum()))
+        })
+        .collect()
+}
+
+/// Gives the probe at the end of system calls another duty.
+pub(crate) fn add_syscalls(ebpf: &mut Ebpf, duty: u32) -> Result<(), Error> {
+    change_config(ebpf, |config| config.syscalls |= duty)
+}
+
+/// Replaces the watch list. While it changes, opens are judged by a mixture of the old and the new one that has
+/// all of what both have.
+pub(crate) fn set_watches(ebpf: &mut Ebpf, watches: &Compiled) -> Result<(), Error> {
+    let wanted: BTreeMap<(u32, PathKey), u8> = watches
+        .prefixes
+        .iter()
+        .map(|(prefix, accesses)| ((prefix.len() as u32 * 8, padded(prefix)), *accesses))
+        .collect();
+    let accesses = watches
+        .prefixes
+        .values()
+        .fold(0, |all, one| all | u32::from(*one));
+    change_config(ebpf, |config| config.path_accesses |= accesses)?;
+
+    let map = "watched_paths";
+    let mut trie: LpmTrie<_, PathKey, u8> =
+        LpmTrie::try_from(map_mut(ebpf, map)?).map_err(failed(map))?;
+    for ((bits, path), accesses) in &wanted {
+        trie.insert(&Key::new(*bits, *path), *accesses, 0)
+            .map_err(failed(map))?;
+    }
+    let old: Vec<_> = trie.keys().filter_map(Result::ok).collect();
+    for key in old {
+        if !wanted.contains_key(&(key.prefix_len(), key.data())) {
+            trie.remove(&key).map_err(failed(map))?;
+        }
+    }
+
+    let map = "watched_names";
+    let mut names: HashMap<_, NameKey, u8> =
+        HashMap::try_from(map_mut(ebpf, map)?).map_err(failed(map))?;
+    replace(&mut names, &watches.names).map_err(failed(map))?;
+    change_config(ebpf, |config| config.path_accesses = accesses)
+}
+
+/// Replaces the list of thread names whose events are dropped.
+pub(crate) fn set_ignored_comms(ebpf: &mut Ebpf, comms: &[Vec<u8>]) -> Result<(), Error> {
+    let mut wanted = BTreeMap::new();
+    for comm in comms {
+        if comm.is_empty() || comm.len() > 15 {
+            let what = format!("ignored thread name {:?}", String::from_utf8_lossy(comm));
+            return Err(Error::Settings {
+                what,
+                reason: "a name has 1 to 15 bytes",
+            });
+        }
+        wanted.insert(padded::<16>(comm), 1);
+    }
+    let map = "ignored_comms";
+    let mut filter: HashMap<_, [u8; 16], u8> =
+        HashMap::try_from(map_mut(ebpf, map)?).map_err(failed(map))?;
+    replace(&mut filter, &wanted).map_err(failed(map))
+}
+
+/// Replaces the list of cgroups whose events are dropped.
+pub(crate) fn set_ignored_cgroups(ebpf: &mut Ebpf, cgroups: &[u64]) -> Result<(), Error> {
+    let wanted = cgroups.iter().map(|cgroup| (*cgroup, 1)).collect();
+    let map = "ignored_cgroups";
+    let mut filter: HashMap<_, u64, u8> =
+        HashMap::try_from(map_mut(ebpf, map)?).map_err(failed(map))?;
+    replace(&mut filter, &wanted).map_err(failed(map))
+}
+
+fn replace<K: Pod + Ord>(
+    map: &mut HashMap<&mut MapData, K, u8>,
+    wanted: &BTreeMap<K, u8>,
+) -> Result<(), MapError> {
+    for (key, value) in wanted {
+        map.insert(key, value, 0)?;
+    }
+    let old: Vec<K> = map.keys().filter_map(Result::ok).collect();
+    for key in old.iter().filter(|key| !wanted.contains_key(key)) {
+        map.remove(key)?;
+    }
+    Ok(())
+}
+
+fn change_config(ebpf: &mut Ebpf, change: impl FnOnce(&mut Config)) -> Result<(), Error> {
+    let map = "config";
+    let mut array: Array<_, Config> = Array::try_from(map_mut(ebpf, map)?).map_err(failed(map))?;
+    let mut config = array.get(&0, 0).map_err(failed(map))?;
+    change(&mut config);
+    array.set(0, config, 0).map_err(failed(map))
+}
+
+fn map_mut<'a>(ebpf: &'a mut Ebpf, map: &'static str) -> Result<&'a mut Map, Error> {
+    ebpf.map_mut(map).ok_or(Error::Missing(map))
+}
+
+fn failed(map: &'static str) -> impl Fn(MapError) -> Error {
+    move |source| Error::Map { map, source }
+}
+
+/// The bytes, followed by zeros; what is too long is cut.
+fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut array = [0; N];
+    for (to, from) in array.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    array
+}
