@@ -174,7 +174,7 @@ pub trait Event {
     /// What kind of event it is.
     fn class(&self) -> Class;
     /// Calls `visit` with each value of a field: not at all where the event has none, more than once for lists.
-    fn each<'a>(&'a self, field: Field, visit: &mut dyn FnMut(Value<'a>));
+    fn each(&self, field: Field, visit: &mut dyn FnMut(Value<'_>));
 }
 
 /// The bytes that a rule sees of a value, written into `room` where it isn't text already.
@@ -273,7 +273,7 @@ impl Event for Record {
         self.class
     }
 
-    fn each<'a>(&'a self, field: Field, visit: &mut dyn FnMut(Value<'a>)) {
+    fn each(&self, field: Field, visit: &mut dyn FnMut(Value<'_>)) {
         for (_, value) in self.values.iter().filter(|(f, _)| *f == field) {
             visit(match value {
                 Owned::Bytes(bytes) => Value::Bytes(bytes),

@@ -1,0 +1,190 @@
+//! An alert: what a rule saw, with the process, its ancestors, its user and its unit.
+//! Every text in it is printable, bounded and has its secrets masked before it gets here.
+
+use crate::mask::{Masker, printable};
+use crate::observed::{View, What};
+use quantumos_detect::{Event as _, Evidence, Field, Rule, Value};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The longest text of one field, in bytes.
+const LIMIT: usize = 2048;
+/// The longest explanation, in bytes.
+const EXPLANATION_LIMIT: usize = 1024;
+
+/// One alert. Equal alerts are one, with a count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alert {
+    /// The rule's id.
+    pub rule: String,
+    /// The rule's title.
+    pub title: String,
+    /// The rule's level.
+    pub level: String,
+    /// The rule's tags.
+    pub tags: Vec<String>,
+    /// Newest occurrence, microseconds of the real-time clock.
+    pub time: u64,
+    /// Class of event.
+    pub class: String,
+    /// Process id.
+    pub pid: u32,
+    /// Real user id.
+    pub uid: u32,
+    /// User name.
+    pub user: String,
+    /// systemd unit, or empty.
+    pub unit: String,
+    /// Path of the executable.
+    pub executable: String,
+    /// Arguments joined by spaces, secrets masked.
+    pub command_line: String,
+    /// Pid, name and executable of each ancestor, nearest first.
+    pub ancestors: Vec<(u32, String, String)>,
+    /// The event's other fields by Sigma name.
+    pub fields: BTreeMap<String, String>,
+    /// The tests that held.
+    pub explanation: String,
+}
+
+/// The fields that an alert carries besides those with a member of their own.
+const CARRIED: [Field; 14] = [
+    Field::TargetFilename,
+    Field::DestinationIp,
+    Field::DestinationPort,
+    Field::Protocol,
+    Field::CurrentDirectory,
+    Field::ParentImage,
+    Field::ParentCommandLine,
+    Field::Comm,
+    Field::EffectiveUid,
+    Field::LogonId,
+    Field::Terminal,
+    Field::ImageKind,
+    Field::ExitCode,
+    Field::ExitSignal,
+];
+
+impl Alert {
+    /// An alert of `rule` about what is in view. `time` in microseconds of the real-time clock.
+    #[must_use]
+    pub fn new(
+        rule: &Rule,
+        evidence: &[Evidence],
+        view: &View<'_>,
+        masker: &Masker,
+        time: u64,
+    ) -> Self {
+        let shown = |bytes: &[u8]| printable(&masker.mask(bytes), LIMIT);
+        let mut fields = BTreeMap::new();
+        for field in CARRIED {
+            let mut values = Vec::new();
+            view.each(field, &mut |value| {
+                values.push(match value {
+                    Value::Bytes(bytes) => shown(bytes),
+                    Value::Number(number) => number.to_string(),
+                    Value::Flag(flag) => flag.to_string(),
+                    Value::Address(address) => address.to_string(),
+                });
+            });
+            if !values.is_empty() {
+                fields.insert(field.name().to_string(), values.join(", "));
+            }
+        }
+        let tests: Vec<String> = evidence
+            .iter()
+            .map(|e| format!("{} {}", e.field.name(), e.test))
+            .collect();
+        Self {
+            rule: rule.id.clone(),
+            title: rule.title.clone(),
+            level: rule.level.name().into(),
+            tags: rule.tags.clone(),
+            time,
+            class: view.class().name().into(),
+            pid: view.context.process.pid,
+            uid: view.context.uid,
+            user: view.accounts.get(view.context.uid).name.clone(),
+            unit: unit(view),
+            executable: shown(view.executable()),
+            command_line: shown(view.command_line()),
+            ancestors: ancestors(view, &shown),
+            fields,
+            explanation: printable(tests.join("; ").as_bytes(), EXPLANATION_LIMIT),
+        }
+    }
+
+    /// What makes two alerts equal: the rule, who, with which program, on what.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let field = |name: &str| self.fields.get(name).map_or("", String::as_str);
+        let target = match self.class.as_str() {
+            "process_creation" => &self.command_line,
+            _ => field("TargetFilename"),
+        };
+        let parts = [
+            &self.rule,
+            &self.unit,
+            &self.executable,
+            target,
+            field("DestinationIp"),
+            field("DestinationPort"),
+        ];
+        format!("{}\0{}", self.uid, parts.join("\0"))
+    }
+
+    /// One line for people.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let what = ["TargetFilename", "DestinationIp"]
+            .iter()
+            .find_map(|name| self.fields.get(*name));
+        let what = what.map(|what| format!(" ({what})")).unwrap_or_default();
+        let program = if self.command_line.is_empty() {
+            &self.executable
+        } else {
+            &self.command_line
+        };
+        format!(
+            "{}: {}[{}] of {}{what}: {program}",
+            self.title, self.executable, self.pid, self.user
+        )
+    }
+}
+
+/// The unit of the process, or, where it has gone already, of its nearest ancestor that has not.
+fn unit(view: &View<'_>) -> String {
+    let own = view.units.of(view.identity(), view.context.cgroup_id);
+    let of_ancestor = || {
+        let mut ancestors = view.processes.ancestors(view.identity());
+        ancestors.find_map(|ancestor| view.units.of(ancestor.identity, 0))
+    };
+    own.or_else(of_ancestor)
+        .map(|unit| printable(unit.as_bytes(), 256))
+        .unwrap_or_default()
+}
+
+fn ancestors(view: &View<'_>, shown: &dyn Fn(&[u8]) -> String) -> Vec<(u32, String, String)> {
+    let known: Vec<_> = view
+        .processes
+        .ancestors(view.identity())
+        .map(|process| {
+            (
+                process.identity.pid,
+                shown(&process.comm),
+                shown(&process.executable),
+            )
+        })
+        .collect();
+    match view.what {
+        // The kernel's own list goes on where ours ends.
+        What::Executed(event, _) if event.ancestors.len() > known.len() => {
+            let more = event.ancestors.iter().skip(known.len());
+            let more =
+                more.map(|ancestor| (ancestor.process.pid, shown(&ancestor.comm), String::new()));
+            known.iter().cloned().chain(more).collect()
+        }
+        _ => known,
+    }
+}

@@ -1,0 +1,148 @@
+//! What `/proc` says of a process: for those that ran before the probes did, and for those whose events were lost.
+//! Everything read is untrusted and may vanish between two reads; then there is no answer, not an error.
+
+use crate::process::{Identity, Process};
+use std::fs;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The most that is read of one file of `/proc/PID`.
+const LIMIT: u64 = 4096;
+
+/// A `/proc`.
+#[derive(Debug, Clone)]
+pub struct Proc {
+    root: PathBuf,
+}
+
+impl Proc {
+    /// At `root`, which is `/proc` on a host.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// All processes.
+    pub fn processes(&self) -> impl Iterator<Item = Process> {
+        let entries = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        entries.filter_map(|entry| self.process(entry.file_name().to_str()?.parse().ok()?))
+    }
+
+    /// One process.
+    #[must_use]
+    pub fn process(&self, pid: u32) -> Option<Process> {
+        let folder = self.root.join(pid.to_string());
+        let stat = read(&folder.join("stat"))?;
+        let (comm, parent_pid, start) = parse_stat(&stat)?;
+        let parent_start = read(&self.root.join(parent_pid.to_string()).join("stat"));
+        let parent_start = parent_start
+            .and_then(|stat| Some(parse_stat(&stat)?.2))
+            .unwrap_or(0);
+        let executable =
+            fs::read_link(folder.join("exe")).map(|path| path.as_os_str().as_bytes().to_vec());
+        let executable = executable.unwrap_or_default();
+        let executable = executable
+            .strip_suffix(b" (deleted)")
+            .unwrap_or(&executable);
+        let mut command_line = read(&folder.join("cmdline")).unwrap_or_default();
+        while command_line.last() == Some(&0) {
+            command_line.pop();
+        }
+        command_line
+            .iter_mut()
+            .filter(|byte| **byte == 0)
+            .for_each(|byte| *byte = b' ');
+        command_line.truncate(1024);
+        Some(Process {
+            identity: Identity { pid, start },
+            parent: Identity {
+                pid: parent_pid,
+                start: parent_start,
+            },
+            executable: executable.into(),
+            invoked: None,
+            command_line: command_line.into(),
+            comm: comm.into(),
+            uid: fs::metadata(&folder).ok()?.uid(),
+            ended: false,
+        })
+    }
+
+    /// The systemd unit of a process, if it still is that process.
+    #[must_use]
+    pub fn unit(&self, identity: Identity) -> Option<String> {
+        let folder = self.root.join(identity.pid.to_string());
+        let text = read(&folder.join("cgroup"))?;
+        let (_, _, start) = parse_stat(&read(&folder.join("stat"))?)?;
+        if start != identity.start {
+            return None;
+        }
+        crate::unit::of_proc_file(&String::from_utf8_lossy(&text))
+    }
+}
+
+fn read(path: &Path) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .ok()?
+        .take(LIMIT)
+        .read_to_end(&mut bytes)
+        .ok()?;
+    Some(bytes)
+}
+
+/// Name, parent and start in ticks. The name is in parentheses and may hold parentheses itself.
+fn parse_stat(stat: &[u8]) -> Option<(&[u8], u32, u64)> {
+    let open = stat.iter().position(|byte| *byte == b'(')?;
+    let close = stat.iter().rposition(|byte| *byte == b')')?;
+    let comm = stat.get(open + 1..close)?;
+    let rest = std::str::from_utf8(stat.get(close + 1..)?).ok()?;
+    let mut fields = rest.split_ascii_whitespace();
+    let parent = fields.nth(1)?.parse().ok()?;
+    let start = fields.nth(17)?.parse().ok()?;
+    Some((comm, parent, start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn finds_this_process() {
+        let proc = Proc::new("/proc");
+        let this = proc.process(std::process::id()).unwrap();
+        assert_eq!(
+            this.executable.to_vec(),
+            std::env::current_exe().unwrap().as_os_str().as_bytes()
+        );
+        assert_eq!(this.uid, nix::unistd::getuid().as_raw());
+        assert_eq!(this.parent.pid, std::os::unix::process::parent_id());
+        assert!(proc.processes().any(|process| process == this));
+        assert_eq!(proc.process(u32::MAX), None);
+    }
+
+    #[test]
+    fn names_may_be_hostile() {
+        let stat = b"7 (a) R 1 (b) S 42 7 7 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 777 1 2";
+        assert_eq!(parse_stat(stat), Some((&b"a) R 1 (b"[..], 42, 777)));
+        for wrong in [
+            &b""[..],
+            b"7 x",
+            b"7 (a)",
+            b")(",
+            b"7 (a) S 1",
+            b"7 (a) S x 7 7 0 -1 4 1 2 3 4 5 6 7 8 20 0 1 0 777",
+        ] {
+            assert_eq!(parse_stat(wrong), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse_stat(&bytes);
+        }
+    }
+}
