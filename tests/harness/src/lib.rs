@@ -1,14 +1,16 @@
 //! What tests stand on: a private bus for each test, a polkit authority that the test steers,
-//! and the comparison of a live object with the contract. Everything ends with the value that
+//! the comparison of a live object with the contract, and a guest that runs the whole image. Everything ends with the value that
 //! started it, and nothing has a fixed address.
 
 pub mod bus;
 pub mod contract;
+pub mod guest;
 pub mod polkit;
 pub mod swtpm;
 pub mod wait;
 
 pub use bus::PrivateBus;
+pub use guest::Guest;
 pub use polkit::FakePolkit;
 pub use swtpm::Swtpm;
 pub use wait::eventually;
