@@ -141,9 +141,14 @@ filtered:
  * For hooks where the task can be preempted: another task on this CPU must not get the same scratch.
  * A task that finds them all taken counts its event as lost.
  */
-static __always_inline int check_open(const struct file *file)
+static __always_inline int check_open(const struct file *typed)
 {
+	const struct file *volatile spilled = typed;
+	const struct file *file;
+
 	count(&seen, EVENT_OPEN);
+	/* To the verifier a hook's argument is more than a number, and write_path() takes numbers. */
+	bpf_probe_read_kernel(&file, sizeof(file), (const void *)&spilled);
 	for (__u32 i = PATH_BUFFER_HOOK; i < PATH_BUFFERS; i++) {
 		__u32 which = i;
 		struct open_scratch *scratch = bpf_map_lookup_elem(&open_scratch, &which);

@@ -103,11 +103,8 @@ pub(crate) fn reason(error: &Error) -> String {
                 verifier_log,
             } => {
                 let log = verifier_log.to_string();
-                match log
-                    .lines()
-                    .rev()
-                    .find(|line| !line.trim().is_empty() && !line.starts_with("processed "))
-                {
+                let complaint = log.lines().rev().find(|line| is_complaint(line));
+                match complaint {
                     Some(line) => format!("{io_error}: {}", line.trim()),
                     None => io_error.to_string(),
                 }
@@ -117,4 +114,10 @@ pub(crate) fn reason(error: &Error) -> String {
         },
         other => other.to_string(),
     }
+}
+
+/// Whether a line of the verifier's log can be its complaint: not one of the statistics that follow it.
+fn is_complaint(line: &str) -> bool {
+    let statistics = ["processed ", "verification time ", "stack depth "];
+    !line.trim().is_empty() && !statistics.iter().any(|start| line.starts_with(start))
 }

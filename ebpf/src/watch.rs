@@ -125,3 +125,64 @@ fn refuse(what: &[u8], reason: &'static str) -> Error {
         reason,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What the kernel's maps answer for a path.
+    fn answer(compiled: &Compiled, path: &[u8]) -> u8 {
+        let mut key = path.to_vec();
+        key.resize(WATCH_KEY_MAX as usize, 0);
+        let longest = compiled
+            .prefixes
+            .iter()
+            .filter(|(prefix, _)| key.starts_with(prefix))
+            .max_by_key(|(prefix, _)| prefix.len());
+        let mut name = path
+            .rsplit(|byte| *byte == b'/')
+            .next()
+            .unwrap_or_default()
+            .to_vec();
+        name.resize(WATCH_NAME_MAX as usize, 0);
+        let by_name = compiled
+            .names
+            .iter()
+            .find(|(key, _)| name == key.as_slice());
+        longest.map_or(0, |(_, bits)| *bits) | by_name.map_or(0, |(_, bits)| *bits)
+    }
+
+    /// What the watch list means.
+    fn meaning(watches: &[Watch], path: &[u8]) -> u8 {
+        let matches = |pattern: &Pattern| match pattern {
+            Pattern::Path(whole) => path == whole,
+            Pattern::Prefix(prefix) => path.starts_with(prefix),
+            Pattern::Name(name) => path.rsplit(|byte| *byte == b'/').next() == Some(name),
+        };
+        let matching = watches.iter().filter(|watch| matches(&watch.pattern));
+        matching.fold(0, |all, watch| all | watch.access.bits())
+    }
+
+    fn path() -> impl Strategy<Value = Vec<u8>> {
+        "(/[ab]{1,2}){1,3}".prop_map(String::into_bytes)
+    }
+
+    fn watch() -> impl Strategy<Value = Watch> {
+        let pattern = prop_oneof![
+            path().prop_map(Pattern::Path),
+            "(/[ab]{0,2}){1,3}".prop_map(|text| Pattern::Prefix(text.into_bytes())),
+            "[ab]{1,2}".prop_map(|text| Pattern::Name(text.into_bytes())),
+        ];
+        let access = prop_oneof![Just(Access::Read), Just(Access::Write), Just(Access::Any)];
+        (pattern, access).prop_map(|(pattern, access)| Watch { pattern, access })
+    }
+
+    proptest! {
+        #[test]
+        fn the_longest_match_has_the_accesses_of_all(watches in prop::collection::vec(watch(), 0..12), path in path()) {
+            let compiled = compile(&watches).unwrap();
+            prop_assert_eq!(answer(&compiled, &path), meaning(&watches, &path));
+        }
+    }
+}
