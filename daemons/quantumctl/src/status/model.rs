@@ -112,19 +112,18 @@ pub struct Security {
 }
 
 impl Security {
-    /// Classes of event with a working hook, and all classes.
-    pub fn covered(&self) -> (usize, usize) {
-        let working = self
-            .coverage
-            .iter()
-            .filter(|(_, _, state, _)| is_covered(state));
-        (working.count(), self.coverage.len())
+    /// How many classes of event are seen fully, how many in part, and how many are asked for.
+    pub fn covered(&self) -> (usize, usize, usize) {
+        let count = |states: &[&str]| {
+            let states = self
+                .coverage
+                .iter()
+                .filter(|row| states.contains(&row.2.as_str()));
+            states.count()
+        };
+        let asked = self.coverage.len() - count(&["off"]);
+        (count(&["active", "attached"]), count(&["partial"]), asked)
     }
-}
-
-/// Whether a state of coverage means that events arrive.
-pub fn is_covered(state: &str) -> bool {
-    matches!(state, "attached" | "active" | "ok" | "full" | "covered")
 }
 
 /// The mode, the model, the pressure.
@@ -233,7 +232,12 @@ pub(crate) mod tests {
             "org.quantumos.Security1",
             "degraded",
             Some(Detail::Security(Security {
-                coverage: vec![coverage("exec", "attached"), coverage("connect", "failed")],
+                coverage: vec![
+                    coverage("exec", "attached"),
+                    coverage("connect", "unavailable"),
+                    coverage("open", "partial"),
+                    coverage("ptrace", "off"),
+                ],
                 rules_loaded: 108,
                 rules_not_applicable: 12,
                 rules_failed: 1,
@@ -281,7 +285,7 @@ pub(crate) mod tests {
         assert_eq!(json["services"][3]["detail"], Json::Null);
         assert_eq!(
             json["services"][2]["detail"]["coverage"][1],
-            serde_json::json!(["connect", "tp_btf", "failed", ""])
+            serde_json::json!(["connect", "tp_btf", "unavailable", ""])
         );
     }
 }

@@ -69,11 +69,12 @@ pub fn summary(service: &ServiceStatus) -> String {
 }
 
 fn security_summary(security: &Security) -> String {
-    let (covered, classes) = security.covered();
-    let mut text = format!(
-        "coverage {covered}/{classes}, {} rules",
-        security.rules_loaded
-    );
+    let (full, partial, asked) = security.covered();
+    let mut text = format!("coverage {full}/{asked}");
+    if partial > 0 {
+        text.push_str(&format!(" ({partial} in part)"));
+    }
+    text.push_str(&format!(", {} rules", security.rules_loaded));
     if security.rules_failed > 0 {
         text.push_str(&format!(" ({} failed)", security.rules_failed));
     }
@@ -127,7 +128,7 @@ mod tests {
 SERVICE      STATE        VERSION  DETAIL
 quantumd     ready        0.1.0    protection tpm (SW swtpm 0.7.3)
 steppps-mgr  ready        0.1.0    dimensions 1/2
-security-ai  degraded     0.1.0    coverage 1/2, 108 rules (1 failed), 0 events lost
+security-ai  degraded     0.1.0    coverage 1/3 (1 in part), 108 rules (1 failed), 0 events lost
 resource-ai  not running
 
 security-ai: no BTF at /sys/kernel/btf/vmlinux

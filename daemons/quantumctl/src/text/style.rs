@@ -97,8 +97,8 @@ pub fn severity(word: &str) -> Severity {
         }
         "degraded" | "attention" | "medium" | "warning" | "software" | "expired" | "fallback"
         | "partial" => Severity::Warn,
-        "not running" | "unreachable" | "failed" | "high" | "critical" | "revoked" | "bad"
-        | "error" | "starting failed" => Severity::Bad,
+        "not running" | "unreachable" | "unavailable" | "failed" | "high" | "critical"
+        | "revoked" | "bad" | "error" | "starting failed" => Severity::Bad,
         _ => Severity::Neutral,
     }
 }
