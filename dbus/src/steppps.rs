@@ -30,7 +30,7 @@ pub trait Steppps1 {
     assume_defaults = false
 )]
 pub trait Dimension1 {
-    /// Earlier states with their times, newest first.
+    /// What changed in the state at which time, newest first; limit 0 gives all that is kept.
     fn history(&self, limit: u32) -> Result<Vec<(u64, Dictionary)>, crate::Error>;
     /// Name of the dimension, lower case.
     #[zbus(property(emits_changed_signal = "const"))]

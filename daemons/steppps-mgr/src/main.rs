@@ -1,3 +1,7 @@
 //! Entry point of steppps-mgr.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    quantumos_service::run::<steppps_mgr::StepppsMgr>()
+}

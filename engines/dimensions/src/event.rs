@@ -21,6 +21,8 @@ pub struct Happenings {
     pub sources: Vec<String>,
     /// Why other sources give none.
     pub missing: Vec<String>,
+    /// Messages that came faster than they could be taken in.
+    pub lost: u64,
 }
 
 impl Happenings {
@@ -49,6 +51,7 @@ impl Happenings {
         incidents.put(&mut state);
         incidents.check(&mut checks);
         state.put("MissingSources", self.missing.clone());
+        state.put("MessagesLost", self.lost);
         Report::found(self.sources.clone(), state, checks, &[])
     }
 }
@@ -63,6 +66,7 @@ mod tests {
             failed_units: Some(failed.iter().map(|&unit| unit.to_owned()).collect()),
             sources: vec!["org.freedesktop.systemd1".to_owned()],
             missing: Vec::new(),
+            lost: 0,
         };
         assert_eq!(
             happenings(&[]).report(&Incidents::default()).health,

@@ -25,14 +25,10 @@ impl History {
         }
     }
 
-    /// The newest `limit` entries, the oldest of them first; all when `limit` is 0.
+    /// The newest `limit` entries, the newest first; all when `limit` is 0.
     pub fn newest(&self, limit: usize) -> impl Iterator<Item = &(u64, State)> {
-        let skip = if limit == 0 {
-            0
-        } else {
-            self.entries.len().saturating_sub(limit)
-        };
-        self.entries.iter().skip(skip)
+        let limit = if limit == 0 { usize::MAX } else { limit };
+        self.entries.iter().rev().take(limit)
     }
 }
 
@@ -41,14 +37,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn newest_last_and_bounded() {
+    fn newest_first_and_bounded() {
         let mut history = History::default();
         for time in 0..1000 {
             history.push(time, State::new().with("N", time));
         }
         assert_eq!(history.newest(0).count(), limits::HISTORY);
         let times: Vec<u64> = history.newest(3).map(|(time, _)| *time).collect();
-        assert_eq!(times, [997, 998, 999]);
+        assert_eq!(times, [999, 998, 997]);
         assert_eq!(history.newest(usize::MAX).count(), limits::HISTORY);
     }
 

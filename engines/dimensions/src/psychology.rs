@@ -8,9 +8,11 @@
 
 mod day;
 mod habit;
+mod program;
 
 pub use day::Day;
 pub use habit::{ENOUGH, Habits, SLOTS, Visit, slot_of};
+pub use program::program;
 
 use std::collections::BTreeSet;
 

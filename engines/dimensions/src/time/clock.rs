@@ -7,10 +7,10 @@ use crate::{State, text};
 pub struct Discipline {
     /// Whether something keeps the clock to a reference.
     pub synchronised: bool,
-    /// Upper bound of the error, in microseconds, while synchronised.
-    pub max_error: u64,
-    /// Estimated error, in microseconds, while synchronised.
-    pub estimated_error: u64,
+    /// Upper bound of the error, in microseconds, where the source tells it.
+    pub max_error: Option<u64>,
+    /// Estimated error, in microseconds, where the source tells it.
+    pub estimated_error: Option<u64>,
 }
 
 /// The clock's source and discipline.
@@ -50,8 +50,8 @@ impl Clock {
                 state.put("ClockSynchronized", discipline.synchronised);
                 // Without a reference the kernel lets the bound grow for ever: no measurement.
                 if discipline.synchronised {
-                    state.put("ClockMaxErrorUSec", discipline.max_error);
-                    state.put("ClockEstimatedErrorUSec", discipline.estimated_error);
+                    state.put_some("ClockMaxErrorUSec", discipline.max_error);
+                    state.put_some("ClockEstimatedErrorUSec", discipline.estimated_error);
                 }
             }
             Some(Err(reason)) => state.put("ClockReason", reason),
@@ -100,8 +100,8 @@ mod tests {
             let mut state = State::new();
             let discipline = Discipline {
                 synchronised,
-                max_error: 16_000_000,
-                estimated_error: 16,
+                max_error: Some(16_000_000),
+                estimated_error: Some(16),
             };
             Clock {
                 discipline: Some(Ok(discipline)),
