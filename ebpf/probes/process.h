@@ -10,6 +10,7 @@
 #include "common.h"
 #include "path.h"
 
+#define EEXIST 17
 #define TMPFS_MAGIC 0x01021994
 
 struct {
@@ -26,6 +27,22 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 } fork_events SEC(".maps");
+
+struct process_key {
+	__u64 start_ns;
+	__u32 pid;
+	__u32 reserved;
+};
+
+/*
+ * Processes whose end was reported. Threads that end at the same time can each find that none is left.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct process_key);
+	__type(value, __u8);
+} ended SEC(".maps");
 
 /* An exec record with its strings. */
 struct exec_scratch {
@@ -217,11 +234,17 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(process_exit, struct task_struct *task)
 {
+	struct process_key key = {};
 	struct exit_event *event;
+	__u8 yes = 1;
 	int code;
 
 	/* Threads come here one by one; the last one ends the process. */
 	if (BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	key.pid = BPF_CORE_READ(task, tgid);
+	key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	if (bpf_map_update_elem(&ended, &key, &yes, BPF_NOEXIST) == -EEXIST)
 		return 0;
 	count(&seen, EVENT_EXIT);
 	if (is_ignored(EVENT_EXIT))

@@ -236,3 +236,53 @@ fn threads_are_no_processes() {
     child.wait().expect("wait");
     assert!(wrong.is_empty(), "{wrong:?}");
 }
+
+/// What the next test runs as a process of its own: many threads that all end in the same instant.
+#[test]
+fn many_threads_that_end_at_once() {
+    if std::env::var_os("QUANTUMOS_TEST_THREADS").is_none() {
+        return;
+    }
+    for _ in 0..32 {
+        std::thread::spawn(|| {
+            loop {
+                std::thread::park();
+            }
+        });
+    }
+    std::process::exit(3);
+}
+
+#[test]
+fn a_process_of_many_threads_ends_once() {
+    let Some((_probes, mut rings)) = load(&processes()) else {
+        return;
+    };
+    let mut pids = Vec::new();
+    for _ in 0..20 {
+        let mut command = Command::new(std::env::current_exe().expect("own path"));
+        command.args(["--exact", "many_threads_that_end_at_once"]);
+        command
+            .env("QUANTUMOS_TEST_THREADS", "1")
+            .stdout(std::process::Stdio::null());
+        let mut child = command.spawn().expect("spawn");
+        pids.push(child.id());
+        assert_eq!(child.wait().expect("wait").code(), Some(3));
+    }
+    let mut last = Command::new("/bin/true").spawn().expect("spawn");
+    let last_pid = last.id();
+    let mut ended = Vec::new();
+    wait_for(&mut rings, "exit", |event| match event {
+        Event::Exit(exit) if exit.context.process.pid == last_pid => Some(()),
+        Event::Exit(exit) if pids.contains(&exit.context.process.pid) => {
+            ended.push((exit.context.process.pid, exit.code));
+            None
+        }
+        _ => None,
+    });
+    last.wait().expect("wait");
+    ended.sort_unstable();
+    let mut expected: Vec<_> = pids.iter().map(|pid| (*pid, 3)).collect();
+    expected.sort_unstable();
+    assert_eq!(ended, expected);
+}
