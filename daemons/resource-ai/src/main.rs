@@ -1,3 +1,7 @@
 //! Entry point of resource-ai.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    quantumos_service::run::<resource_ai::ResourceAi>()
+}

@@ -13,9 +13,9 @@ use crate::score::Score;
 pub const MAX_LEN: usize = 64 * 1024;
 /// The form of manifest that this crate reads.
 pub const FORMAT: u32 = 1;
-/// What is signed is this text followed by the manifest's bytes, so that a signature
-/// for something else is never one for a model.
-pub const SIGNATURE_PREFIX: &[u8] = b"quantumos model manifest 1\n";
+/// The ML-DSA context of a manifest's signature, so that a signature for something else
+/// is never one for a model.
+pub const SIGNATURE_CONTEXT: &[u8] = b"org.quantumos.model.1";
 
 /// One model's papers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

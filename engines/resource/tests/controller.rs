@@ -238,8 +238,8 @@ fn policies_out_of_range_are_refused() {
         ("high", |p| p.high = 1.5),
         ("cost", |p| p.cost = f64::NAN),
         ("low", |p| p.low = 0.3),
-        ("lifetime_ms", |p| p.lifetime_ms = 0),
-        ("changes_per_minute", |p| p.changes_per_minute = 0),
+        ("lifetime-ms", |p| p.lifetime_ms = 0),
+        ("changes-per-minute", |p| p.changes_per_minute = 0),
         ("weights.background", |p| p.weights.background = 20_000),
     ];
     for (name, change) in table {

@@ -8,7 +8,7 @@ use crate::class::Class;
 
 /// The weight each class gets while it has to gain or to wait. A service keeps its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Weights {
     /// What has the focus.
     pub foreground: u64,
@@ -46,7 +46,7 @@ impl Weights {
 
 /// When to act. Pressures and usage are shares, times are in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Policy {
     /// A unit whose pressure in 5 s is forecast at least this high needs help.
     pub high: f64,
@@ -100,7 +100,7 @@ impl Policy {
         for (name, value) in [
             ("high", self.high),
             ("low", self.low),
-            ("min_usage", self.min_usage),
+            ("min-usage", self.min_usage),
             ("cost", self.cost),
         ] {
             if !(0.0..=1.0).contains(&value) {
@@ -115,11 +115,11 @@ impl Policy {
         }
         let day = 86_400_000;
         for (name, value, least) in [
-            ("enter_ms", self.enter_ms, 0),
-            ("leave_ms", self.leave_ms, 1_000),
-            ("hold_ms", self.hold_ms, 1_000),
-            ("lifetime_ms", self.lifetime_ms, 2_000),
-            ("respect_ms", self.respect_ms, 0),
+            ("enter-ms", self.enter_ms, 0),
+            ("leave-ms", self.leave_ms, 1_000),
+            ("hold-ms", self.hold_ms, 1_000),
+            ("lifetime-ms", self.lifetime_ms, 2_000),
+            ("respect-ms", self.respect_ms, 0),
         ] {
             if !(least..=day).contains(&value) {
                 return fail(format!("{name} = {value} is outside {least} to {day}"));
@@ -127,7 +127,7 @@ impl Policy {
         }
         if !(1..=600).contains(&self.changes_per_minute) {
             return fail(format!(
-                "changes_per_minute = {} is outside 1 to 600",
+                "changes-per-minute = {} is outside 1 to 600",
                 self.changes_per_minute
             ));
         }
