@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long an answer is used.
@@ -24,12 +24,12 @@ pub struct Account {
 /// Users by number.
 #[derive(Debug, Default)]
 pub struct Accounts {
-    known: RefCell<HashMap<u32, (Instant, Rc<Account>)>>,
+    known: RefCell<HashMap<u32, (Instant, Arc<Account>)>>,
 }
 
 impl Accounts {
     /// The user of a number.
-    pub fn get(&self, uid: u32) -> Rc<Account> {
+    pub fn get(&self, uid: u32) -> Arc<Account> {
         let now = Instant::now();
         let mut known = self.known.borrow_mut();
         if let Some((asked, account)) = known.get(&uid)
@@ -40,7 +40,7 @@ impl Accounts {
         if known.len() >= CAPACITY {
             known.clear();
         }
-        let account = Rc::new(ask(uid));
+        let account = Arc::new(ask(uid));
         known.insert(uid, (now, account.clone()));
         account
     }
@@ -76,6 +76,6 @@ mod tests {
         assert_eq!(accounts.get(0).name, "root");
         assert!(accounts.get(0).shell.starts_with(b"/"));
         assert_eq!(accounts.get(4_000_000_001).name, "4000000001");
-        assert!(Rc::ptr_eq(&accounts.get(0), &accounts.get(0)));
+        assert!(Arc::ptr_eq(&accounts.get(0), &accounts.get(0)));
     }
 }

@@ -1,15 +1,30 @@
-//! security-ai.
+//! Detection over eBPF events with Sigma rules, as alerts on D-Bus, in the journal and in a file.
+//!
+//! Events are taken by one thread ([`watcher`]), which keeps the processes ([`process`]) and asks the rules
+//! ([`detector`]). Alerts go to one task ([`keeper`]), which folds, stores, shows and signals them. The daemon
+//! ([`SecurityAi`]) runs on any connection and any [`source::EventSource`].
+
 pub mod accounts;
 pub mod alert;
 pub mod book;
+pub mod control;
+mod daemon;
+pub mod detector;
 pub mod journal;
+pub mod keeper;
 pub mod mask;
+pub mod objects;
 pub mod observed;
 pub mod proc;
 pub mod process;
 pub mod rules;
-pub mod settings;
+mod settings;
+pub mod source;
 pub mod store;
 pub mod unit;
 pub mod units;
+pub mod watcher;
 pub mod watchlist;
+
+pub use daemon::{SecurityAi, Surroundings};
+pub use settings::{Alerts, Events, Rules, Settings};

@@ -1,3 +1,5 @@
 //! Entry point of security-ai.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    quantumos_service::run::<security_ai::SecurityAi>()
+}

@@ -1,0 +1,223 @@
+//! security-ai as a daemon: puts its parts together, on a bus and on a source of events that are given.
+
+use crate::book::Book;
+use crate::control::{self, Control};
+use crate::detector::Detector;
+use crate::journal::Journal;
+use crate::keeper::{Ask, Keeper};
+use crate::objects::{Alerts, Security, SharedBook};
+use crate::proc::Proc;
+use crate::settings::Settings;
+use crate::source::{EventSource, Kernel};
+use crate::store::Store;
+use crate::watcher::{self, Command, Commander};
+use quantumos_dbus::{SERVICES, Service, path};
+use quantumos_ebpf::{Class, Coverage, State};
+use quantumos_service::{BoxError, Context, Daemon};
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
+
+/// Alerts that may wait for the bus before the thread that takes events does.
+const QUEUE: usize = 1024;
+
+/// The surroundings that tests replace.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Where processes are read.
+    pub proc: PathBuf,
+    /// The journal's socket.
+    pub journal: PathBuf,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self {
+            proc: "/proc".into(),
+            journal: "/run/systemd/journal/socket".into(),
+        }
+    }
+}
+
+/// The daemon.
+pub struct SecurityAi {
+    control: Arc<Control>,
+    asks: mpsc::Sender<Ask>,
+    commander: Option<Commander>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Daemon for SecurityAi {
+    type Settings = Settings;
+    const SERVICE: Service = SERVICES[2];
+
+    async fn start(context: Context, settings: Settings) -> Result<Self, BoxError> {
+        let load = |watches: &[quantumos_ebpf::Watch]| -> Result<Box<dyn EventSource>, String> {
+            Ok(Box::new(Kernel::load(&settings.events, watches)?))
+        };
+        Self::assemble(context, settings.clone(), Surroundings::default(), load).await
+    }
+
+    async fn reload(&mut self, settings: Settings) -> Result<(), BoxError> {
+        self.control.configure(settings.clone()).await?;
+        crate::objects::ask(&self.asks, |done| Ask::Configure(settings.alerts, done)).await?;
+        Ok(())
+    }
+
+    async fn stop(mut self) {
+        if let Some(commander) = self.commander.take() {
+            commander.send(Command::Stop);
+        }
+        let (done, stopped) = oneshot::channel();
+        if self.asks.send(Ask::Stop(done)).await.is_ok() {
+            // The task has nothing to add when it is gone already.
+            let _ = stopped.await;
+        }
+        if let Some(thread) = self.thread.take() {
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                tracing::error!("the thread that takes events ended badly");
+            }
+        }
+    }
+}
+
+impl SecurityAi {
+    /// Starts the daemon on a source of events that `load` gives for a list of watched files.
+    ///
+    /// A source that can't be loaded is a problem, not an error: rules and old alerts are served all the same.
+    ///
+    /// # Errors
+    /// When the bus refuses the objects, or the system gives no thread.
+    pub async fn assemble(
+        context: Context,
+        settings: Settings,
+        surroundings: Surroundings,
+        load: impl FnOnce(&[quantumos_ebpf::Watch]) -> Result<Box<dyn EventSource>, String>,
+    ) -> Result<Self, BoxError> {
+        let Context {
+            connection,
+            authority,
+            status,
+            directories,
+        } = context;
+        let (ruling, list) = control::read(&directories.root, &settings).await?;
+        control::report(&status, &ruling, &list.partial).await;
+
+        let (output, outputs) = mpsc::channel(QUEUE);
+        let detector = Detector::new(
+            ruling.clone(),
+            Proc::new(surroundings.proc),
+            settings.events.processes as usize,
+        )?;
+        let (coverage, commander, thread) = match load(&list.watches) {
+            Ok(source) => {
+                let coverage = source.coverage();
+                let (commander, thread) = watcher::start(source, detector, output)?;
+                (coverage, Some(commander), Some(thread))
+            }
+            Err(reason) => {
+                let problem = format!("nothing is watched: {reason}");
+                status.set_problem("events", Some(problem)).await;
+                (nothing_covered(&reason), None, None)
+            }
+        };
+        status.set_problem("coverage", uncovered(&coverage)).await;
+
+        let mut book = Book::new(
+            settings.alerts.keep as usize,
+            settings.alerts.distinct_per_minute,
+        );
+        let limit = u64::from(settings.alerts.file_kib) * 1024;
+        let store = match Store::open(&directories.state, limit, &mut book) {
+            Ok((store, said)) => {
+                said.iter()
+                    .for_each(|sentence| tracing::warn!("{sentence}"));
+                store
+            }
+            Err(error) => {
+                let problem =
+                    format!("alerts are kept in memory only, their file can't be opened: {error}");
+                status.set_problem("alerts-file", Some(problem)).await;
+                Store::detached(&directories.state, limit)
+            }
+        };
+        let (asks, inbox) = mpsc::channel(64);
+        let lost = Arc::new(AtomicU64::new(0));
+        let keeper = Keeper {
+            connection: connection.clone(),
+            status: status.clone(),
+            authority: authority.clone(),
+            book: SharedBook::new(book),
+            store,
+            journal: Journal::new(surroundings.journal),
+            lost: lost.clone(),
+            asks: asks.clone(),
+            signalled: HashMap::new(),
+            counted: BTreeSet::new(),
+            due: None,
+        };
+        let control = Arc::new(Control::new(
+            directories.root.clone(),
+            connection.clone(),
+            status,
+            commander.clone(),
+            coverage,
+            ruling,
+            settings,
+        ));
+        let server = connection.object_server();
+        keeper.publish().await?;
+        server
+            .at(
+                path::ALERTS,
+                Alerts {
+                    authority: authority.clone(),
+                    asks: asks.clone(),
+                },
+            )
+            .await?;
+        server.at(path::ALERTS, zbus::fdo::ObjectManager).await?;
+        server
+            .at(
+                path::SECURITY,
+                Security {
+                    control: control.clone(),
+                    authority,
+                    lost,
+                },
+            )
+            .await?;
+        tokio::spawn(keeper.run(outputs, inbox));
+        Ok(Self {
+            control,
+            asks,
+            commander,
+            thread,
+        })
+    }
+}
+
+fn nothing_covered(reason: &str) -> Vec<Coverage> {
+    let row = |class| Coverage {
+        class,
+        hook: String::new(),
+        state: State::Unavailable,
+        reason: reason.to_string(),
+    };
+    Class::ALL.into_iter().map(row).collect()
+}
+
+/// A sentence about classes that nothing sees.
+fn uncovered(coverage: &[Coverage]) -> Option<String> {
+    let missing = coverage
+        .iter()
+        .filter(|row| row.state == State::Unavailable);
+    let missing: Vec<_> = missing
+        .map(|row| format!("{} ({})", row.class.name(), row.reason))
+        .collect();
+    (!missing.is_empty()).then(|| format!("no hook sees: {}", missing.join("; ")))
+}

@@ -1,0 +1,239 @@
+//! The thread that takes events: it sleeps until the kernel has some or the daemon wants something, takes a bounded
+//! number at a time, and passes alerts and losses on. When nobody takes the alerts it waits, and what the kernel
+//! then can't deliver is counted as lost: nothing vanishes uncounted.
+
+use crate::alert::Alert;
+use crate::detector::{Detector, Ruling};
+use crate::source::{Counters, EventSource};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use quantumos_ebpf::{Class, Watch};
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc as async_mpsc, oneshot};
+
+/// The most events of a class taken at a time.
+const BATCH: usize = 256;
+/// How soon after an event losses are looked for. An idle host is not woken.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// What the daemon wants of the thread.
+pub enum Command {
+    /// Go on with these rules and these watched files; says what the kernel refused.
+    Rules(Arc<Ruling>, Vec<Watch>, oneshot::Sender<Result<(), String>>),
+    /// Leave these threads' events out; says what the kernel refused.
+    Ignore(Vec<String>, oneshot::Sender<Result<(), String>>),
+    /// Say what was counted.
+    Report(oneshot::Sender<BTreeMap<String, u64>>),
+    /// End.
+    Stop,
+}
+
+/// What the thread tells the daemon.
+#[derive(Debug)]
+pub enum Output {
+    /// A rule matched.
+    Alert(Box<Alert>),
+    /// So many events of a class were lost since the last such message.
+    Lost(Class, u64),
+    /// The source has failed or recovered.
+    Source(Option<String>),
+}
+
+/// The way to the thread.
+#[derive(Debug, Clone)]
+pub struct Commander {
+    commands: mpsc::Sender<Command>,
+    wake: Arc<EventFd>,
+}
+
+impl Commander {
+    /// Sends a command; whether the thread is there to take it.
+    pub fn send(&self, command: Command) -> bool {
+        self.commands.send(command).is_ok() && self.wake.write(1).is_ok()
+    }
+}
+
+/// Starts the thread.
+///
+/// # Errors
+/// When the system gives no thread or no descriptor.
+pub fn start(
+    source: Box<dyn EventSource>,
+    detector: Detector,
+    output: async_mpsc::Sender<Output>,
+) -> std::io::Result<(Commander, JoinHandle<()>)> {
+    let wake = Arc::new(EventFd::from_flags(
+        EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK,
+    )?);
+    let (commands, inbox) = mpsc::channel();
+    let commander = Commander {
+        commands,
+        wake: wake.clone(),
+    };
+    let watcher = Watcher {
+        source,
+        detector,
+        output,
+        inbox,
+        wake,
+        known: Counters::default(),
+        check: None,
+        failing: false,
+    };
+    let thread = std::thread::Builder::new()
+        .name("events".into())
+        .stack_size(512 * 1024)
+        .spawn(move || watcher.run())?;
+    Ok((commander, thread))
+}
+
+struct Watcher {
+    source: Box<dyn EventSource>,
+    detector: Detector,
+    output: async_mpsc::Sender<Output>,
+    inbox: mpsc::Receiver<Command>,
+    wake: Arc<EventFd>,
+    known: Counters,
+    check: Option<Instant>,
+    failing: bool,
+}
+
+impl Watcher {
+    fn run(mut self) {
+        self.detector.scan();
+        loop {
+            let (events, commands) = match self.wait() {
+                Ok(ready) => ready,
+                Err(error) => {
+                    self.say(Output::Source(Some(format!(
+                        "waiting for events failed: {error}"
+                    ))));
+                    return;
+                }
+            };
+            if commands && !self.obey() {
+                return;
+            }
+            if events {
+                let (source, detector, output) =
+                    (&mut self.source, &mut self.detector, &self.output);
+                source.drain(BATCH, &mut |event| {
+                    detector.take(&event, &mut |alert| {
+                        // Fails only when the daemon is stopping.
+                        let _ = output.blocking_send(Output::Alert(Box::new(alert)));
+                    });
+                });
+                self.check.get_or_insert_with(|| Instant::now() + CHECK);
+            }
+            if self.check.is_some_and(|due| due <= Instant::now()) {
+                self.check = None;
+                self.check_losses();
+            }
+        }
+    }
+
+    /// Whether there are events, and whether there are commands.
+    fn wait(&self) -> Result<(bool, bool), Errno> {
+        let timeout = match self.check {
+            Some(due) => {
+                let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+            }
+            None => PollTimeout::NONE,
+        };
+        let mut descriptors = [
+            PollFd::new(self.source.descriptor(), PollFlags::POLLIN),
+            PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut descriptors, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+        let ready = |descriptor: &PollFd<'_>| descriptor.any().unwrap_or(false);
+        if descriptors[0]
+            .revents()
+            .is_some_and(|events| events.contains(PollFlags::POLLNVAL))
+        {
+            return Err(Errno::EBADF);
+        }
+        Ok((ready(&descriptors[0]), ready(&descriptors[1])))
+    }
+
+    /// Does what the daemon wants; false when that is to end.
+    fn obey(&mut self) -> bool {
+        // Only resets the counter; commands are in the channel.
+        let _ = self.wake.read();
+        while let Ok(command) = self.inbox.try_recv() {
+            // Whoever asked may have given up.
+            match command {
+                Command::Rules(ruling, watches, done) => {
+                    self.detector.set_ruling(ruling);
+                    let _ = done.send(self.source.watch(&watches));
+                }
+                Command::Ignore(commands, done) => {
+                    let _ = done.send(self.source.ignore(&commands));
+                }
+                Command::Report(done) => {
+                    self.check_losses();
+                    let _ = done.send(self.report());
+                }
+                Command::Stop => return false,
+            }
+        }
+        true
+    }
+
+    fn check_losses(&mut self) {
+        match self.source.counters() {
+            Ok(now) => {
+                for (&class, &total) in &now.lost {
+                    let before = self.known.lost.get(&class).copied().unwrap_or(0);
+                    if total > before {
+                        self.say(Output::Lost(class, total - before));
+                    }
+                }
+                self.known = now;
+                if std::mem::take(&mut self.failing) {
+                    self.say(Output::Source(None));
+                }
+            }
+            Err(reason) if !self.failing => {
+                self.failing = true;
+                self.say(Output::Source(Some(format!(
+                    "losses can't be counted: {reason}"
+                ))));
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn report(&self) -> BTreeMap<String, u64> {
+        let mut out = self.detector.statistics();
+        for (name, counters) in [
+            ("lost", &self.known.lost),
+            ("seen", &self.known.seen),
+            ("filtered", &self.known.filtered),
+        ] {
+            out.extend(
+                counters
+                    .iter()
+                    .map(|(class, count)| (format!("{name}.{}", class.name()), *count)),
+            );
+        }
+        for program in self.source.programs() {
+            out.insert(format!("program.{}.runs", program.program), program.runs);
+            let nanos = u64::try_from(program.run_time.as_nanos()).unwrap_or(u64::MAX);
+            out.insert(format!("program.{}.ns", program.program), nanos);
+        }
+        out
+    }
+
+    fn say(&self, output: Output) {
+        let _ = self.output.blocking_send(output);
+    }
+}
