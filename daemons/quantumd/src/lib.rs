@@ -1,3 +1,22 @@
 //! Keys behind a TPM 2.0 and post-quantum signatures over D-Bus.
+//!
+//! [`tpm`] and `vault` open the root key, `store` keeps wrapped seeds, [`keyring`] is what the keys
+//! can do, and `bus` puts it on the bus. [`Quantumd`] is the daemon.
 
+mod bus;
+mod daemon;
+mod error;
+mod file;
+pub mod keyring;
+pub mod process;
+mod record;
+mod root_file;
+mod settings;
+mod store;
 pub mod tpm;
+mod vault;
+
+pub use daemon::Quantumd;
+pub use error::Error;
+pub use settings::{KeySettings, ProtectionSettings, Settings, TpmSettings};
+pub use vault::Protection;

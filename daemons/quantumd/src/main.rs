@@ -1,3 +1,8 @@
 //! Entry point of quantumd.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    quantumd::process::harden();
+    quantumos_service::run::<quantumd::Quantumd>()
+}

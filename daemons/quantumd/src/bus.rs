@@ -1,0 +1,216 @@
+//! quantumd on the bus: what the objects share, and how they follow the state of the keyring.
+
+mod descriptor;
+mod failure;
+mod key;
+mod keys;
+mod options;
+mod quantum;
+mod workers;
+
+use crate::keyring::{Health, Keyring};
+use crate::process::memory_is_locked;
+use crate::record::{KeyId, Record};
+use crate::{Error, Settings};
+use failure::Answer;
+use key::Key1;
+use keys::Keys1;
+use quantum::Quantum1;
+use quantumos_dbus::path;
+use quantumos_service::Context;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+use workers::Workers;
+use zbus::message::Header;
+
+/// polkit actions.
+const CREATE: &str = "org.quantumos.keys.create";
+const USE: &str = "org.quantumos.keys.use";
+const REVOKE: &str = "org.quantumos.keys.revoke";
+
+/// Longer than any operation of a working TPM takes; after that the TPM counts as silent.
+const TPM_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Callers can make a closed store try again, but not more often than this.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// What all objects share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    keyring: Arc<Keyring>,
+    context: Context,
+    workers: Workers,
+    readers: Workers,
+    health: Mutex<Health>,
+    published: tokio::sync::Mutex<BTreeSet<KeyId>>,
+    look: tokio::sync::Mutex<Look>,
+}
+
+/// The look at store and TPM that is under way, and when the last one ended.
+#[derive(Debug, Default)]
+struct Look {
+    running: Option<JoinHandle<Health>>,
+    ended: Option<Instant>,
+}
+
+/// The object path of a key.
+fn key_path(id: KeyId) -> String {
+    format!("{}/{id}", path::KEYS)
+}
+
+impl Shared {
+    /// Opens what can be opened and puts all objects on the bus.
+    pub(crate) async fn start(context: Context, settings: Settings) -> zbus::Result<Arc<Self>> {
+        let state = context.directories.state.clone();
+        let shared = Arc::new(Self {
+            keyring: Arc::new(Keyring::new(state, settings)),
+            workers: Workers::for_signing(),
+            readers: Workers::for_descriptors(),
+            health: Mutex::default(),
+            published: tokio::sync::Mutex::default(),
+            look: tokio::sync::Mutex::default(),
+            context,
+        });
+        let server = shared.context.connection.object_server();
+        server.at(path::QUANTUM, Quantum1(shared.clone())).await?;
+        server.at(path::KEYS, zbus::fdo::ObjectManager).await?;
+        server.at(path::KEYS, Keys1(shared.clone())).await?;
+        shared.refresh().await;
+        Ok(shared)
+    }
+
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn protection(&self) -> &'static str {
+        self.health().protection.map_or("none", |p| p.name())
+    }
+
+    /// Looks at store and TPM and tells the bus what changed. One look at a time: one that the TPM
+    /// keeps waiting is left running, and asked about again next time.
+    pub(crate) async fn refresh(self: &Arc<Self>) {
+        let mut look = self.look.lock().await;
+        self.look(&mut look).await;
+    }
+
+    async fn look(self: &Arc<Self>, look: &mut Look) {
+        let mut running = look.running.take().unwrap_or_else(|| {
+            let keyring = self.keyring.clone();
+            tokio::task::spawn_blocking(move || keyring.bring_up())
+        });
+        let health = match tokio::time::timeout(TPM_PATIENCE, &mut running).await {
+            Ok(Ok(health)) => health,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the look at store and TPM failed");
+                Health {
+                    store: Some("internal error, see the journal".into()),
+                    ..Health::default()
+                }
+            }
+            Err(_) => {
+                look.running = Some(running);
+                let silent = Some(crate::tpm::TpmError::Silent.to_string());
+                let mut health = self.health().clone();
+                if self.keyring.is_open() {
+                    health.tpm = silent;
+                } else {
+                    health.root = silent;
+                }
+                health
+            }
+        };
+        look.ended = Some(Instant::now());
+        self.tell(health).await;
+    }
+
+    async fn tell(self: &Arc<Self>, new: Health) {
+        let changed = std::mem::replace(&mut *self.health(), new.clone()) != new;
+        let status = &self.context.status;
+        let problem = |what: &str, why: Option<String>| why.map(|why| format!("{what}: {why}."));
+        let cannot = "keys can be neither made nor used";
+        status
+            .set_problem("store", problem(cannot, new.store))
+            .await;
+        status
+            .set_problem("root", problem(cannot, new.root.clone()))
+            .await;
+        let still = "keys work until the next restart, but not after it";
+        status
+            .set_problem("tpm", problem(still, new.tpm.clone()))
+            .await;
+        status.set_detail("protection", self.protection().into());
+        status.set_detail("tpmVendor", new.vendor.clone().into());
+        status.set_detail("memoryLocked", memory_is_locked().into());
+        status.set_detail("keys", self.keyring.records().len().into());
+        if changed && let Err(error) = self.tell_protection().await {
+            tracing::debug!(%error, "could not emit PropertiesChanged");
+        }
+        for record in self.keyring.records() {
+            if let Err(error) = self.publish(&record).await {
+                tracing::error!(key = %record.id, %error, "could not put a key on the bus");
+            }
+        }
+    }
+
+    async fn tell_protection(&self) -> zbus::Result<()> {
+        let server = self.context.connection.object_server();
+        let quantum = server.interface::<_, Quantum1>(path::QUANTUM).await?;
+        let object = quantum.get().await;
+        object.protection_changed(quantum.signal_emitter()).await?;
+        object.tpm_vendor_changed(quantum.signal_emitter()).await?;
+        object.engines_changed(quantum.signal_emitter()).await?;
+        let keys = server.interface::<_, Keys1>(path::KEYS).await?;
+        keys.get()
+            .await
+            .protection_changed(keys.signal_emitter())
+            .await
+    }
+
+    /// Puts a key's object on the bus, once.
+    async fn publish(self: &Arc<Self>, record: &Record) -> zbus::Result<()> {
+        let mut published = self.published.lock().await;
+        if published.insert(record.id) {
+            let object = Key1 {
+                shared: self.clone(),
+                id: record.id,
+            };
+            let server = self.context.connection.object_server();
+            server.at(key_path(record.id), object).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens the root key if that may work by now, so that callers need not wait for the next look.
+    async fn ensure_open(self: &Arc<Self>) -> Answer<()> {
+        if self.keyring.is_open() {
+            return Ok(());
+        }
+        let mut look = self.look.lock().await;
+        let recent = |at: Instant| at.elapsed() < RETRY_PAUSE;
+        if !self.keyring.is_open() && !look.ended.is_some_and(recent) {
+            self.look(&mut look).await;
+        }
+        if self.keyring.is_open() {
+            return Ok(());
+        }
+        let health = self.health();
+        let why = health.store.clone().or_else(|| health.root.clone());
+        Err(Error::Locked(why.unwrap_or_default()).into())
+    }
+
+    /// Lets the owner of a key pass, and else whom polkit lets do `action`.
+    async fn authorise(&self, header: &Header<'_>, record: &Record, action: &str) -> Answer<()> {
+        let caller = self.context.authority.caller(header).await?;
+        if caller.uid != record.owner {
+            self.context.authority.check(header, action).await?;
+        }
+        Ok(())
+    }
+}

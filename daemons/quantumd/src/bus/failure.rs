@@ -1,0 +1,89 @@
+//! The edge where quantumd's errors become errors on the bus.
+
+use crate::Error;
+use quantumos_dbus::Error as BusError;
+
+/// What a method gives.
+pub(super) type Answer<T> = Result<T, BusError>;
+
+impl From<Error> for BusError {
+    fn from(error: Error) -> Self {
+        use quantumos_pqc::Error as Crypto;
+        let text = error.to_string();
+        match error {
+            Error::Argument { .. } => Self::InvalidArgument(text),
+            Error::TooLarge { .. } | Error::TooManyKeys { .. } => Self::LimitExceeded(text),
+            Error::NoSuchKey(_) => Self::NotFound(text),
+            Error::Revoked { .. } => Self::KeyRevoked(text),
+            Error::Busy(_) => Self::Busy(text),
+            Error::Locked(_)
+            | Error::Closed(_)
+            | Error::Stalled(_)
+            | Error::SoftwareNotAllowed
+            | Error::Tpm(_) => Self::Unavailable(text),
+            Error::File { .. }
+            | Error::Damaged { .. }
+            | Error::Database { .. }
+            | Error::OtherRoot(_)
+            | Error::RootMissing(_)
+            | Error::StoreMissing(_) => Self::Io(text),
+            Error::Crypto(Crypto::UnknownAlgorithm(_)) => Self::NotSupported(text),
+            Error::Crypto(Crypto::Length { .. } | Crypto::TooLong { .. }) => {
+                Self::InvalidArgument(text)
+            }
+            Error::Crypto(_) | Error::Worker => {
+                tracing::error!("{text}");
+                Self::Internal(text)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tpm::TpmError;
+
+    #[test]
+    fn each_failure_has_its_name() {
+        let full = rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL),
+            Some("database or disk is full".into()),
+        );
+        let database = Error::Database {
+            path: "/keys.sqlite".into(),
+            source: full,
+        };
+        let unknown = "X".parse::<quantumos_pqc::Algorithm>().unwrap_err();
+        type Case = (Error, fn(&BusError) -> bool, &'static str);
+        let cases: [Case; 6] = [
+            (
+                Error::argument("option x", "unknown"),
+                |e| matches!(e, BusError::InvalidArgument(_)),
+                "option x: unknown",
+            ),
+            (database, |e| matches!(e, BusError::Io(_)), "disk is full"),
+            (
+                Error::Crypto(unknown),
+                |e| matches!(e, BusError::NotSupported(_)),
+                "\"X\"",
+            ),
+            (
+                TpmError::Lockout.into(),
+                |e| matches!(e, BusError::Unavailable(_)),
+                "lockout",
+            ),
+            (Error::Busy(3), |e| matches!(e, BusError::Busy(_)), "3"),
+            (
+                Error::Worker,
+                |e| matches!(e, BusError::Internal(_)),
+                "worker",
+            ),
+        ];
+        for (error, kind, words) in cases {
+            let text = error.to_string();
+            assert!(text.contains(words), "{text}");
+            assert!(kind(&error.into()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Options, `a{sv}` on the wire: each known one has a type, any other one is refused by name.
+
+use super::failure::Answer;
+use crate::Error;
+use quantumos_dbus::Dictionary;
+use quantumos_pqc::CONTEXT_MAX;
+
+/// Refuses any option.
+pub(super) fn none(options: &Dictionary) -> Answer<()> {
+    match options.keys().min() {
+        None => Ok(()),
+        Some(name) => Err(unknown(name).into()),
+    }
+}
+
+/// The context string of a signature (`context`, ay, at most 255 bytes); empty when absent.
+pub(super) fn context(options: &Dictionary) -> Answer<Vec<u8>> {
+    if let Some(name) = options.keys().filter(|name| *name != "context").min() {
+        return Err(unknown(name).into());
+    }
+    let Some(value) = options.get("context") else {
+        return Ok(Vec::new());
+    };
+    let bytes = Vec::<u8>::try_from(value.clone())
+        .map_err(|_| Error::argument("option context", "has to be an array of bytes (ay)"))?;
+    if bytes.len() > CONTEXT_MAX {
+        let why = format!(
+            "{} bytes long, at most {CONTEXT_MAX} are allowed",
+            bytes.len()
+        );
+        return Err(Error::argument("option context", why).into());
+    }
+    Ok(bytes)
+}
+
+fn unknown(name: &str) -> Error {
+    let shown: String = name.chars().take(64).flat_map(char::escape_debug).collect();
+    Error::argument(format!("option {shown}"), "not known to this method")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zbus::{OwnedVariant, Variant};
+
+    fn options(pairs: &[(&str, Variant<'_>)]) -> Dictionary {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (
+                    (*name).to_owned(),
+                    OwnedVariant::try_from(value.try_clone().unwrap()).unwrap(),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn known_options_are_typed_and_others_refused() {
+        assert!(none(&options(&[])).is_ok());
+        assert_eq!(context(&options(&[])).unwrap(), b"");
+        assert_eq!(
+            context(&options(&[("context", vec![1u8, 2].into())])).unwrap(),
+            [1, 2]
+        );
+        for (bad, words) in [
+            (options(&[("contxt", vec![1u8].into())]), "option contxt"),
+            (options(&[("a\nb", 1u32.into())]), "option a\\nb"),
+            (options(&[("context", "text".into())]), "array of bytes"),
+            (options(&[("context", vec![1u32].into())]), "array of bytes"),
+            (options(&[("context", vec![0u8; 256].into())]), "256 bytes"),
+        ] {
+            let error = context(&bad).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+        assert!(none(&options(&[("context", vec![1u8].into())])).is_err());
+    }
+}

@@ -1,0 +1,104 @@
+//! Threads for what blocks: few at a time, so that a flood of requests neither makes a thread each
+//! nor starves the bus, and with a bound on how many may wait.
+
+use crate::Error;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Semaphore;
+
+/// A bound on concurrent and on waiting work.
+#[derive(Debug)]
+pub(super) struct Workers {
+    permits: Semaphore,
+    waiting: AtomicUsize,
+    most_waiting: usize,
+}
+
+/// Takes one off the count however the wait ends, also when the caller's future is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Workers {
+    fn new(at_once: usize, most_waiting: usize) -> Self {
+        Self {
+            permits: Semaphore::new(at_once),
+            waiting: AtomicUsize::new(0),
+            most_waiting,
+        }
+    }
+
+    /// As many as there are processors, at most four: signing is all computation.
+    pub(super) fn for_signing() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::new(processors.min(4), 256)
+    }
+
+    /// Two: each may hold 64 MiB.
+    pub(super) fn for_descriptors() -> Self {
+        Self::new(2, 16)
+    }
+
+    /// Runs `work` on a thread of its own as soon as there's room.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(&self.waiting);
+        if before >= self.most_waiting {
+            return Err(Error::Busy(self.most_waiting));
+        }
+        let permit = self.permits.acquire().await.map_err(|_| Error::Worker)?;
+        drop(waiting);
+        let done = tokio::task::spawn_blocking(work).await;
+        drop(permit);
+        done.map_err(|_| Error::Worker)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, mpsc};
+
+    #[tokio::test]
+    async fn more_wait_and_too_many_are_refused() {
+        let workers = Arc::new(Workers::new(1, 1));
+        let (release, hold) = mpsc::channel::<()>();
+        let (started, running) = tokio::sync::oneshot::channel();
+        let one = workers.clone();
+        let first = tokio::spawn(async move {
+            one.run(move || {
+                let _ = started.send(());
+                let _ = hold.recv();
+                Ok(1)
+            })
+            .await
+        });
+        running.await.unwrap();
+        let two = workers.clone();
+        let second = tokio::spawn(async move { two.run(|| Ok(2)).await });
+        while workers.waiting.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(workers.run(|| Ok(3)).await, Err(Error::Busy(1))));
+        release.send(()).unwrap();
+        assert_eq!(first.await.unwrap().unwrap(), 1);
+        assert_eq!(second.await.unwrap().unwrap(), 2);
+        assert_eq!(workers.run(|| Ok(4)).await.unwrap(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_worker_is_an_error() {
+        let workers = Workers::new(1, 1);
+        let failed = workers
+            .run(|| -> Result<(), Error> { panic!("as tested") })
+            .await;
+        assert!(matches!(failed, Err(Error::Worker)));
+        workers.run(|| Ok(())).await.unwrap();
+    }
+}

@@ -1,0 +1,71 @@
+//! The daemon: starts the objects, looks after the TPM, applies new settings.
+
+use crate::Settings;
+use crate::bus::Shared;
+use quantumos_dbus::{Service, bus_name, path};
+use quantumos_service::{BoxError, Context, Daemon};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// While something is wrong, store and TPM are looked at this often at least.
+const IMPATIENT: Duration = Duration::from_secs(5);
+
+/// quantumd.
+#[derive(Debug)]
+pub struct Quantumd {
+    shared: Arc<Shared>,
+    period: watch::Sender<Duration>,
+    keeper: JoinHandle<()>,
+}
+
+fn period(settings: &Settings) -> Duration {
+    Duration::from_secs(settings.tpm.check_seconds)
+}
+
+impl Daemon for Quantumd {
+    type Settings = Settings;
+    const SERVICE: Service = Service {
+        unit: "quantumd",
+        bus_name: bus_name::QUANTUM,
+        path: path::QUANTUM,
+    };
+
+    async fn start(context: Context, settings: Settings) -> Result<Self, BoxError> {
+        let (sender, receiver) = watch::channel(period(&settings));
+        let status = context.status.clone();
+        let shared = Shared::start(context, settings).await?;
+        let kept = shared.clone();
+        let keeper = tokio::spawn(async move {
+            let mut receiver = receiver;
+            loop {
+                let mut pause = *receiver.borrow_and_update();
+                if status.state() != "ready" {
+                    pause = pause.min(IMPATIENT);
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => kept.refresh().await,
+                    changed = receiver.changed() => if changed.is_err() { return },
+                }
+            }
+        });
+        Ok(Self {
+            shared,
+            period: sender,
+            keeper,
+        })
+    }
+
+    /// An open root key stays open: what the new settings would forbid takes effect at a restart.
+    async fn reload(&mut self, settings: Settings) -> Result<(), BoxError> {
+        self.period.send_replace(period(&settings));
+        self.shared.keyring().reconfigure(settings);
+        self.shared.refresh().await;
+        Ok(())
+    }
+
+    async fn stop(self) {
+        self.keeper.abort();
+    }
+}

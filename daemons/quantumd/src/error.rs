@@ -1,0 +1,123 @@
+//! What quantumd refuses or fails at. Mapping to names on the bus is `bus/failure.rs`'s affair.
+
+use crate::tpm::TpmError;
+use std::path::{Path, PathBuf};
+
+/// Every failure of the key store and of what it stands on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An argument that the caller has to change.
+    #[error("{what}: {why}")]
+    Argument {
+        /// Which argument or option.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Something is larger than allowed.
+    #[error("{what} has {got} bytes, at most {limit} are allowed")]
+    TooLarge {
+        /// Which thing.
+        what: &'static str,
+        /// The most it may have.
+        limit: usize,
+        /// What it has (at least).
+        got: usize,
+    },
+    /// The owner has all the keys that configuration allows.
+    #[error("user {owner} has {limit} active keys, as many as keys.per-owner allows")]
+    TooManyKeys {
+        /// User id.
+        owner: u32,
+        /// The limit.
+        limit: u32,
+    },
+    /// There is no such key.
+    #[error("no key {0}")]
+    NoSuchKey(String),
+    /// The key was revoked.
+    #[error("key {id} is revoked: {reason}")]
+    Revoked {
+        /// Which key.
+        id: String,
+        /// What `Revoke` was told.
+        reason: String,
+    },
+    /// The root key isn't open, so nothing that needs secrets works.
+    #[error("the root key is not open: {0}")]
+    Locked(String),
+    /// The store isn't open.
+    #[error("the key store is not open: {0}")]
+    Closed(String),
+    /// All workers are busy and enough callers wait.
+    #[error("{0} requests are waiting already")]
+    Busy(usize),
+    /// A descriptor gave nothing for too long.
+    #[error("the descriptor gave no data for {0} seconds")]
+    Stalled(u64),
+    /// A file can't be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file holds what it can't hold.
+    #[error("{path}: {why}")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The database failed.
+    #[error("{path}: {source}")]
+    Database {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// The root key isn't the one that the store was made with.
+    #[error("{0} belongs to another root key than the one at hand")]
+    OtherRoot(PathBuf),
+    /// The store knows a root key whose file is gone.
+    #[error("{0} is missing, though the key store was enrolled with it; restore it from a backup")]
+    RootMissing(PathBuf),
+    /// The root key file is there but the store isn't.
+    #[error("{0} is missing or empty, though a root key is enrolled; restore it from a backup")]
+    StoreMissing(PathBuf),
+    /// The store is protected by software and configuration doesn't allow that.
+    #[error(
+        "the root key is protected by software only, and protection.allow-software is not true"
+    )]
+    SoftwareNotAllowed,
+    /// The TPM.
+    #[error(transparent)]
+    Tpm(#[from] TpmError),
+    /// Cryptography.
+    #[error(transparent)]
+    Crypto(#[from] quantumos_pqc::Error),
+    /// A worker thread ended without a result.
+    #[error("a worker ended without a result")]
+    Worker,
+}
+
+impl Error {
+    /// An I/O error at a path.
+    pub fn file(path: &Path, source: std::io::Error) -> Self {
+        Self::File {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// A refused argument.
+    pub fn argument(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Argument {
+            what: what.into(),
+            why: why.into(),
+        }
+    }
+}

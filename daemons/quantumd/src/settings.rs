@@ -1,0 +1,106 @@
+//! `quantumd.toml`: where the TPM is, whether software protection may stand in for it, and limits.
+
+use crate::tpm::Tcti;
+use quantumos_service::{Invalid, Settings as Validate};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// All of quantumd's settings.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Settings {
+    /// The TPM.
+    pub tpm: TpmSettings,
+    /// What may protect the root key.
+    pub protection: ProtectionSettings,
+    /// Limits on keys.
+    pub keys: KeySettings,
+}
+
+/// `[tpm]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct TpmSettings {
+    /// Where it is, in the TSS's notation.
+    pub tcti: String,
+    /// Seconds between checks that it still answers; also between attempts to open the root key.
+    pub check_seconds: u64,
+}
+
+/// `[protection]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct ProtectionSettings {
+    /// Whether a host key file may protect the root key where no TPM is found at enrolment.
+    pub allow_software: bool,
+    /// The host key file; empty is `host.key` in the state directory, made when absent.
+    pub host_key: PathBuf,
+}
+
+/// `[keys]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct KeySettings {
+    /// How many active keys one user may have.
+    pub per_owner: u32,
+}
+
+impl Default for TpmSettings {
+    fn default() -> Self {
+        Self {
+            tcti: "device:/dev/tpmrm0".into(),
+            check_seconds: 60,
+        }
+    }
+}
+
+impl Default for KeySettings {
+    fn default() -> Self {
+        Self { per_owner: 256 }
+    }
+}
+
+impl Validate for Settings {
+    fn validate(&self) -> Result<(), Invalid> {
+        self.tpm
+            .tcti
+            .parse::<Tcti>()
+            .map_err(|why| Invalid::new("tpm.tcti", why))?;
+        if !(1..=86_400).contains(&self.tpm.check_seconds) {
+            return Err(Invalid::new("tpm.check-seconds", "1 to 86400 seconds"));
+        }
+        if !(1..=65_536).contains(&self.keys.per_owner) {
+            return Err(Invalid::new("keys.per-owner", "1 to 65536 keys"));
+        }
+        let host_key = &self.protection.host_key;
+        if !host_key.as_os_str().is_empty() && !host_key.is_absolute() {
+            return Err(Invalid::new("protection.host-key", "an absolute path"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid_and_bad_values_are_named() {
+        Settings::default().validate().unwrap();
+        type Case = (&'static str, fn(&mut Settings));
+        let cases: [Case; 5] = [
+            ("tpm.tcti", |s| s.tpm.tcti = "banana".into()),
+            ("tpm.check-seconds", |s| s.tpm.check_seconds = 0),
+            ("tpm.check-seconds", |s| s.tpm.check_seconds = 100_000),
+            ("keys.per-owner", |s| s.keys.per_owner = 0),
+            ("protection.host-key", |s| {
+                s.protection.host_key = "relative".into()
+            }),
+        ];
+        for (key, change) in cases {
+            let mut settings = Settings::default();
+            change(&mut settings);
+            assert_eq!(settings.validate().unwrap_err().key, key);
+        }
+    }
+}
