@@ -153,10 +153,27 @@ impl Drop for PrivateBus {
     }
 }
 
-/// Has the kernel kill the child when the thread that started it ends, however it ends.
+/// Has the kernel kill the child when the thread that started it ends, however it ends. The child
+/// inherits no descriptor but the first three: the TSS opens its sockets without close-on-exec,
+/// and a child that held one of another test's would keep that test's TPM busy.
 pub fn die_with_parent(command: &mut Command) {
-    let set = || prctl::set_pdeathsig(Signal::SIGKILL).map_err(std::io::Error::from);
-    // SAFETY: prctl(2) is async-signal-safe and nothing is allocated between fork and exec.
+    let set = || {
+        // SAFETY: close_range(2) takes three integers, touches no memory and is async-signal-safe.
+        #[allow(unsafe_code)]
+        let marked = unsafe {
+            libc::syscall(
+                libc::SYS_close_range,
+                3,
+                libc::c_uint::MAX,
+                libc::CLOSE_RANGE_CLOEXEC,
+            )
+        };
+        if marked != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        prctl::set_pdeathsig(Signal::SIGKILL).map_err(std::io::Error::from)
+    };
+    // SAFETY: both calls are async-signal-safe and nothing is allocated between fork and exec.
     #[allow(unsafe_code)]
     unsafe {
         command.pre_exec(set);
