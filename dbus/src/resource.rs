@@ -77,6 +77,6 @@ pub trait Decision1 {
     #[zbus(property(emits_changed_signal = "const"))]
     fn time(&self) -> zbus::Result<u64>;
     /// When it reverts by itself, microseconds of CLOCK_REALTIME.
-    #[zbus(property(emits_changed_signal = "const"))]
+    #[zbus(property)]
     fn expires(&self) -> zbus::Result<u64>;
 }

@@ -15,7 +15,7 @@ const CONSTANTS_S: [f64; 2] = [5.0, 20.0];
 const INFLUENCES: usize = 5;
 
 /// How a forecast was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Means {
     /// By the model.
     Model,
@@ -24,6 +24,7 @@ pub enum Means {
     /// There was no pressure in the last minute, so none is forecast.
     Calm,
     /// Too little history for anything but the present.
+    #[default]
     Persistence,
 }
 
@@ -40,7 +41,7 @@ impl Means {
 }
 
 /// A forecast of `cpu.some` as shares.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Forecast {
     /// The last 5 s.
     pub now: f64,

@@ -130,8 +130,10 @@ impl Sampler {
         }
     }
 
-    /// Reads every known cgroup. One that cannot be read any more is forgotten.
-    pub fn sample(&mut self, time_us: u64) -> Vec<(String, Sample)> {
+    /// Reads every known cgroup, and says whether all could be read. One that could not is
+    /// forgotten until it is discovered again.
+    pub fn sample(&mut self, time_us: u64) -> (Vec<(String, Sample)>, bool) {
+        let known = self.groups.len();
         let mut readings = Vec::with_capacity(self.groups.len());
         self.groups
             .retain(|path, group| match read_group(group, time_us) {
@@ -144,7 +146,8 @@ impl Sampler {
                     false
                 }
             });
-        readings
+        let all = readings.len() == known;
+        (readings, all)
     }
 
     /// Reads the machine as a whole.

@@ -61,7 +61,12 @@ impl Governor {
                     .await;
             }
         }
-        let readings = self.sampler.sample(now);
+        let (mut readings, all) = self.sampler.sample(now);
+        if !all {
+            // What could not be read is gone, or was made anew under its name.
+            self.sampler.discover();
+            readings = self.sampler.sample(now).0;
+        }
         for (path, sample) in readings {
             self.groups.entry(path).or_default().push(sample);
         }
@@ -94,17 +99,21 @@ impl Governor {
                 .map(|(path, history)| (path.as_str(), history)),
         );
         for (path, history) in histories {
-            if let Some(forecast) = self.forecaster.forecast(history, &self.system, self.cpus) {
-                let unit = unit_of(path).unwrap_or_default().to_owned();
-                rows.insert(
-                    path.to_owned(),
-                    Row {
-                        unit,
-                        forecast,
-                        usage: usage(history, self.cpus),
-                    },
-                );
-            }
+            // A unit that was read once has no forecast yet, but it is there.
+            let forecast = self
+                .forecaster
+                .forecast(history, &self.system, self.cpus)
+                .unwrap_or_default();
+            let unit = unit_of(path).unwrap_or_default().to_owned();
+            let usage = usage(history, self.cpus);
+            rows.insert(
+                path.to_owned(),
+                Row {
+                    unit,
+                    forecast,
+                    usage,
+                },
+            );
         }
         self.view.get().rows = rows;
         if was_model && self.forecaster.model().is_none() {

@@ -119,7 +119,7 @@ fn watch(sources: Sources, options: &Options) -> Result<Run, Box<dyn std::error:
             samples: vec![None; run.groups.len()],
         };
         round.samples[0] = Some(sampler.sample_system(time_us)?);
-        for (path, sample) in sampler.sample(time_us) {
+        for (path, sample) in sampler.sample(time_us).0 {
             let place = match places.get(&path) {
                 Some(place) => *place,
                 None if run.groups.len() < MAX_GROUPS => {
