@@ -10,7 +10,17 @@ mod kernel;
 pub use incident::{Event, Incident, Incidents, Kind, Severity, WINDOW};
 pub use kernel::{Record, Uevent, kernel_event};
 
-use crate::{Health, Report, State, health::Checks};
+use crate::{Deadband, Health, Report, State, health::Checks};
+
+/// Counters of this dimension: incidents are exact, totals of a storm need not be.
+pub const DEADBANDS: &[(&str, Deadband)] = &[
+    ("UnitEvents", Deadband::Relative(0.1)),
+    ("SecurityEvents", Deadband::Relative(0.1)),
+    ("PressureEvents", Deadband::Relative(0.1)),
+    ("KernelEvents", Deadband::Relative(0.1)),
+    ("HardwareEvents", Deadband::Relative(0.1)),
+    ("MessagesLost", Deadband::Relative(0.1)),
+];
 
 /// Counts and incidents of what happened.
 #[derive(Clone, Debug, Default)]

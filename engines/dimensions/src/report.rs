@@ -59,7 +59,8 @@ impl Dimension {
             Self::Time => crate::time::DEADBANDS,
             Self::Psychology => crate::psychology::DEADBANDS,
             Self::Pixel => crate::pixel::DEADBANDS,
-            Self::Event | Self::Prompt | Self::Script => &[],
+            Self::Event => crate::event::DEADBANDS,
+            Self::Prompt | Self::Script => &[],
         }
     }
 }

@@ -152,3 +152,36 @@ async fn latency_comes_from_resource_ai_when_it_is_there() {
         })
         .await;
 }
+
+#[tokio::test]
+async fn every_key_is_in_the_manual() {
+    let manual =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/man/steppps-mgr.8");
+    let manual = std::fs::read_to_string(manual).unwrap();
+    let words: std::collections::BTreeSet<&str> =
+        manual.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    let host = Host::furnished();
+    let _systemd = Systemd::start(&host).await;
+    let _login = Login::start(&host).await;
+    let _resource = Resource::start(&host).await;
+    let _running = host.serve().await;
+    let client = host.client().await;
+    let mut tables = 0;
+    for (name, state) in client.snapshot().await {
+        for (key, value) in state {
+            assert!(
+                words.contains(key.as_str()),
+                "{name}: {key} is not in steppps-mgr(8)"
+            );
+            let rows: Result<Vec<quantumos_dbus::Dictionary>, _> = value.try_into();
+            for key in rows.unwrap_or_default().iter().flat_map(|row| row.keys()) {
+                tables += 1;
+                assert!(
+                    words.contains(key.as_str()),
+                    "{name}: {key} is not in steppps-mgr(8)"
+                );
+            }
+        }
+    }
+    assert!(tables > 10, "{tables} keys of tables");
+}

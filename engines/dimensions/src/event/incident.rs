@@ -4,7 +4,8 @@
 //! It joins the newest open incident that shares a subject with it and whose last event is at
 //! most [`WINDOW`] before it; the incident then covers the event's other subjects too. An
 //! event of severity `warning` or worse that joins none opens an incident. Pressure joins any
-//! open incident within the window, for a starved host breaks many things at once. An event
+//! open incident within the window, for a starved host breaks many things at once; it joins
+//! once for each resource and does not keep an incident open. An event
 //! of severity `info` joins, or is only counted. An incident closes when nothing has joined it
 //! for a window. That two events share a unit within half a minute is a hint, not a proof of
 //! cause; the incident shows the events, and the reader judges.
@@ -109,8 +110,19 @@ pub struct Incident {
 
 impl Incident {
     fn join(&mut self, event: Event) {
+        if event.kind == Kind::Pressure {
+            if self.count > 0
+                && event
+                    .subjects
+                    .iter()
+                    .all(|subject| self.subjects.contains(&text::clip(subject)))
+            {
+                return;
+            }
+        } else {
+            self.last = self.last.max(event.time);
+        }
         self.count += 1;
-        self.last = self.last.max(event.time);
         self.severity = self.severity.max(event.severity);
         for subject in &event.subjects {
             if self.subjects.len() < limits::INCIDENT_EVENTS {
@@ -360,6 +372,25 @@ mod tests {
         ] {
             assert_eq!(correlate(&events), want, "{name}");
         }
+    }
+
+    #[test]
+    fn lasting_pressure_neither_floods_nor_holds_an_incident() {
+        let mut incidents = Incidents::default();
+        incidents.add(event(0, Kind::Unit, Severity::Warning, &["unit:a.service"]));
+        for second in 1..=40 {
+            incidents.add(event(
+                second,
+                Kind::Pressure,
+                Severity::Info,
+                &["resource:cpu"],
+            ));
+        }
+        let incident = incidents.iter().next().unwrap();
+        assert_eq!(
+            (incident.count, incident.open, incident.last),
+            (2, false, 0)
+        );
     }
 
     #[test]
