@@ -244,7 +244,8 @@ int BPF_PROG(process_exit, struct task_struct *task)
 		return 0;
 	key.pid = BPF_CORE_READ(task, tgid);
 	key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
-	if (bpf_map_update_elem(&ended, &key, &yes, BPF_NOEXIST) == -EEXIST)
+	/* Before 6.4 the helper's result has only 32 bits that count. */
+	if ((int)bpf_map_update_elem(&ended, &key, &yes, BPF_NOEXIST) == -EEXIST)
 		return 0;
 	count(&seen, EVENT_EXIT);
 	if (is_ignored(EVENT_EXIT))

@@ -40,5 +40,5 @@ pub use histogram::{Histogram, SLOTS, upper_bound};
 pub use ring::{Drained, Ring, Rings};
 pub use scheduler::{SchedulerLatency, SchedulerSettings};
 pub use security::{SecurityProbes, Settings};
-pub use stats::ProgramStatistics;
+pub use stats::{ProgramStatistics, RunTime};
 pub use watch::{Access, Pattern, Watch};

@@ -1,1 +1,3 @@
 //! Every measurement, one line each.
+
+pub mod events;
