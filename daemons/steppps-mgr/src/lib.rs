@@ -47,7 +47,7 @@ impl Daemon for StepppsMgr {
         let board = Board::new(context.connection.clone());
         let mut manager = Manager::start(context.clone(), settings, board.clone()).await?;
         // The first look comes before the objects, so that no caller meets empty state.
-        manager.look_at_everything().await;
+        manager.look_first().await;
         objects::register(&context.connection, &board).await?;
         let (commands, receiver) = mpsc::channel(4);
         let task = tokio::spawn(manager.run(receiver));

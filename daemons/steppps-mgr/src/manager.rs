@@ -160,7 +160,7 @@ impl Manager {
                         self.apply(settings);
                         rescan = beat(self.settings.rescan());
                         sample = beat(self.settings.sample());
-                        self.look_at_everything().await;
+                        self.look_at_all(Stale::ALL).await;
                         // The daemon may have stopped waiting.
                         let _ = done.send(());
                     }
@@ -203,6 +203,7 @@ impl Manager {
     fn beat(&mut self) {
         self.beats += 1;
         self.stale.latency = true;
+        self.stale.discipline |= self.discipline.is_none();
         for dimension in [
             Dimension::Space,
             Dimension::Time,
@@ -218,9 +219,18 @@ impl Manager {
         }
     }
 
-    /// Looks at everything, at the start and when the configuration is read anew.
-    pub async fn look_at_everything(&mut self) {
-        self.stale = Stale::ALL;
+    /// The look at the start. It does not ask for the clock's discipline: that may start
+    /// another service, which the boot should not wait for.
+    pub async fn look_first(&mut self) {
+        self.look_at_all(Stale {
+            discipline: false,
+            ..Stale::ALL
+        })
+        .await;
+    }
+
+    async fn look_at_all(&mut self, stale: Stale) {
+        self.stale = stale;
         self.dirty.extend(Dimension::ALL);
         self.look().await;
         self.sample().await;

@@ -164,7 +164,8 @@ async fn every_key_is_in_the_manual() {
     let _systemd = Systemd::start(&host).await;
     let _login = Login::start(&host).await;
     let _resource = Resource::start(&host).await;
-    let _running = host.serve().await;
+    let mut running = host.serve().await;
+    running.reload().await;
     let client = host.client().await;
     let mut tables = 0;
     for (name, state) in client.snapshot().await {
