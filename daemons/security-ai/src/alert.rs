@@ -14,7 +14,6 @@ const EXPLANATION_LIMIT: usize = 1024;
 
 /// One alert. Equal alerts are one, with a count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Alert {
     /// The rule's id.
     pub rule: String,

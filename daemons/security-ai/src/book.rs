@@ -12,7 +12,6 @@ const MINUTE: u64 = 60_000_000;
 
 /// An alert in the book.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Entry {
     /// Its number, never given twice.
     pub id: u64,
