@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     output::Output,
     status::collect,
-    text::{escape::escape, time::now},
+    text::{escape::escape, time::now, tree::tree},
 };
 
 /// Interface of a decision.
@@ -89,7 +89,7 @@ pub async fn run(bus: &Bus, output: &Output, command: &ResourceCommand) -> Resul
             let text = text.map_err(|error| explain(RESOURCE, error))?;
             let json: Json = serde_json::from_str(&text)
                 .map_err(|error| Error::Answer(format!("Explain: {error}")))?;
-            output.document(&json, render::explanation)
+            output.document(&json, |json| tree(json, 0))
         }
         ResourceCommand::Forecast => {
             let rows = proxy(bus).await?.forecast().await;

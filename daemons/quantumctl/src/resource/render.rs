@@ -1,7 +1,6 @@
 //! Pressure, latencies, forecasts and decisions as text.
 
 use jiff::tz::TimeZone;
-use serde_json::Value as Json;
 
 use super::model::{Decision, Forecast, Latency, UNSET};
 use crate::{
@@ -124,48 +123,6 @@ pub fn change(decision: &Decision) -> String {
     )
 }
 
-/// The explanation of a unit, an indented line for each fact.
-pub fn explanation(json: &Json) -> String {
-    let mut text = String::new();
-    indent(json, 0, &mut text);
-    text
-}
-
-fn indent(json: &Json, depth: usize, text: &mut String) {
-    let blanks = "  ".repeat(depth);
-    match json {
-        Json::Object(map) if depth < 16 => {
-            for (name, value) in map {
-                member(&escape(name), value, depth, text);
-            }
-        }
-        Json::Array(items) if depth < 16 => {
-            for value in items {
-                member("-", value, depth, text);
-            }
-        }
-        other => text.push_str(&format!("{blanks}{}\n", line(other))),
-    }
-}
-
-fn member(name: &str, value: &Json, depth: usize, text: &mut String) {
-    let blanks = "  ".repeat(depth);
-    let colon = if name == "-" { "" } else { ":" };
-    let nested = match value {
-        Json::Object(map) => !map.is_empty(),
-        Json::Array(items) => items.iter().any(|item| item.is_object() || item.is_array()),
-        _ => false,
-    };
-    if nested {
-        text.push_str(&format!("{blanks}{name}{colon}\n"));
-        indent(value, depth + 1, text);
-    } else {
-        let value = line(value);
-        text.push_str(format!("{blanks}{name}{colon} {value}").trim_end());
-        text.push('\n');
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use serde_json::json;
@@ -244,32 +201,6 @@ cpu.some  1.50%  0.25%  0.00%  12.00%  1 min
         assert_eq!(
             forecast(&[row]),
             " NOW  IN 5 S  IN 30 S  UNIT       CGROUP\n1.0%    2.0%    30.2%  a.service  /a\n"
-        );
-    }
-
-    #[test]
-    fn an_explanation_is_indented() {
-        let json = json!({
-            "unit": "a.service",
-            "class": "build",
-            "signals": {"cpu.some": 12.5, "latency": [1, 2]},
-            "decisions": [{"id": "5", "why": "x\ny"}],
-            "none": {},
-        });
-        assert_eq!(
-            explanation(&json),
-            "\
-class: build
-decisions:
-  -
-    id: 5
-    why: x\\ny
-none:
-signals:
-  cpu.some: 12.5
-  latency: [1, 2]
-unit: a.service
-"
         );
     }
 }

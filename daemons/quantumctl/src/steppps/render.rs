@@ -11,6 +11,7 @@ use crate::{
         style::Style,
         table::{Table, pairs},
         time::{clock, local},
+        tree::tree,
         value::{fields, line},
     },
 };
@@ -51,9 +52,7 @@ pub fn details(dimension: &Dimension, style: Style, zone: &TimeZone) -> String {
     let mut text = pairs(&rows);
     if !dimension.state.is_empty() {
         text.push_str("State:\n");
-        for (name, value) in &dimension.state {
-            text.push_str(&format!("  {}: {}\n", escape(name), line(value)));
-        }
+        text.push_str(&tree(&Json::Object(dimension.state.clone()), 1));
     }
     text
 }

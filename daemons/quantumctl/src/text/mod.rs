@@ -6,4 +6,5 @@ pub mod escape;
 pub mod style;
 pub mod table;
 pub mod time;
+pub mod tree;
 pub mod value;
