@@ -137,7 +137,9 @@ impl Control {
         if let Err(error) = sent.await {
             tracing::debug!(%error, "PropertiesChanged could not be sent");
         }
-        Ok(ruling.set.counts())
+        let counts = ruling.set.counts();
+        quantumos_service::memory::release();
+        Ok(counts)
     }
 }
 

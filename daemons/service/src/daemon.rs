@@ -11,7 +11,7 @@ use zbus::{Connection, connection::Builder, fdo::RequestNameFlags};
 use crate::{
     Authority, Settings, Status,
     command_line::{CommandLine, Directories},
-    configuration, logging, notify,
+    configuration, logging, memory, notify,
 };
 
 /// EX_CONFIG of sysexits(3): `RestartPreventExitStatus=` in the units names it.
@@ -226,6 +226,7 @@ async fn live<D: Daemon>(
         None => keep(&running.context.directories.state, &running.settings),
     }
     notify::ready(&running.context.status.line());
+    memory::release();
     let period = notify::watchdog_interval();
     let tick = period.unwrap_or(std::time::Duration::from_secs(3600));
     let mut watchdog = interval_at(Instant::now() + tick, tick);
@@ -237,6 +238,7 @@ async fn live<D: Daemon>(
                 notify::reloading();
                 running.reload().await;
                 notify::ready(&running.context.status.line());
+                memory::release();
             }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,

@@ -8,6 +8,7 @@ mod command_line;
 mod configuration;
 mod daemon;
 mod logging;
+pub mod memory;
 mod notify;
 mod status;
 
