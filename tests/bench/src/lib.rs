@@ -1,3 +1,4 @@
 //! Every measurement, one line each.
 
+pub mod bus;
 pub mod events;
