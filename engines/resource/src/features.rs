@@ -13,10 +13,11 @@ pub const BUCKET_US: u64 = 5 * SECOND_US;
 /// A second in which more than this share was stalled counts as one under pressure.
 pub const PRESSED: f64 = 0.10;
 /// How many numbers a feature vector has.
-pub const COUNT: usize = 36;
+pub const COUNT: usize = 39;
 
 const SECOND_US: u64 = 1_000_000;
 const BUCKETS: usize = 12;
+const SECONDS: usize = 60;
 
 /// The names of the features, in their order.
 pub const NAMES: [&str; COUNT] = [
@@ -56,6 +57,9 @@ pub const NAMES: [&str; COUNT] = [
     "system_cpu_some_30s",
     "system_usage_5s",
     "system_usage_30s",
+    "rhythm_strength",
+    "rhythm_in_5s",
+    "rhythm_in_30s",
 ];
 
 /// One feature vector.
@@ -93,7 +97,9 @@ pub fn extract(group: &History, system: &History, cpus: u32) -> Option<Features>
         .sum::<f64>()
         / BUCKETS as f64)
         .sqrt();
-    rhythm(group, now, &mut out)?;
+    let seconds = seconds(group, now)?;
+    states(&seconds, &mut out);
+    rhythm(&seconds, mean, &mut out);
     let cpus = f64::from(cpus.max(1));
     let usage =
         |from_s: u64| Some(group.share(Channel::Usage, now - from_s * SECOND_US, now)? / cpus);
@@ -121,28 +127,33 @@ pub fn extract(group: &History, system: &History, cpus: u32) -> Option<Features>
     }))
 }
 
+/// The CPU pressure of each of the last 60 seconds, the oldest first.
+fn seconds(group: &History, now: u64) -> Option<[f64; SECONDS]> {
+    let mut out = [0.0; SECONDS];
+    for (index, share) in out.iter_mut().enumerate() {
+        let to = now - (SECONDS - 1 - index) as u64 * SECOND_US;
+        *share = group.share(Channel::Cpu, to - SECOND_US, to)?;
+    }
+    Some(out)
+}
+
 /// Work comes and goes in bursts: how long the present state (under pressure or not)
 /// has lasted, how long the two before it lasted, and how often it changed, all as
 /// parts of a minute.
-fn rhythm(group: &History, now: u64, out: &mut [f64; COUNT]) -> Option<()> {
+fn states(seconds: &[f64; SECONDS], out: &mut [f64; COUNT]) {
     let mut spans = [0_u32; 3];
-    let mut which = 0_usize;
     let mut changes = 0_u32;
     let mut pressed = 0_u32;
     let mut state = None;
-    for second in 0..60_u64 {
-        let to = now - second * SECOND_US;
-        let is = group.share(Channel::Cpu, to - SECOND_US, to)? > PRESSED;
+    for share in seconds.iter().rev() {
+        let is = *share > PRESSED;
         pressed += u32::from(is);
-        if state.is_some_and(|before| before != is) {
-            changes += 1;
-            which += 1;
-        }
-        if state.is_none() {
-            out[18] = f64::from(u8::from(is));
+        match state {
+            None => out[18] = f64::from(u8::from(is)),
+            Some(before) => changes += u32::from(before != is),
         }
         state = Some(is);
-        if let Some(span) = spans.get_mut(which) {
+        if let Some(span) = spans.get_mut(changes as usize) {
             *span += 1;
         }
     }
@@ -151,7 +162,48 @@ fn rhythm(group: &History, now: u64, out: &mut [f64; COUNT]) -> Option<()> {
     out[20] = f64::from(spans[1]) / 60.0;
     out[21] = f64::from(spans[2]) / 60.0;
     out[22] = f64::from(changes) / 60.0;
-    Some(())
+}
+
+/// Much work repeats: finds the period of 3 to 30 s that the last minute agrees with
+/// best, how well it agrees (its correlation, 0 where it does not), and what would come
+/// if it went on so, as the distance from the mean times that correlation.
+fn rhythm(seconds: &[f64; SECONDS], mean: f64, out: &mut [f64; COUNT]) {
+    let mut best = (0.0, 1);
+    for lag in 3..=SECONDS / 2 {
+        let agreement = correlation(&seconds[lag..], &seconds[..SECONDS - lag]);
+        if agreement > best.0 {
+            best = (agreement, lag);
+        }
+    }
+    let (agreement, lag) = best;
+    let ahead = |horizon: usize| -> f64 {
+        let repeated = (horizon - 4..=horizon).map(|second| {
+            let back = (lag - second % lag) % lag;
+            seconds[SECONDS - 1 - back]
+        });
+        agreement * (repeated.sum::<f64>() / 5.0 - mean)
+    };
+    out[36] = agreement;
+    if agreement > 0.0 {
+        out[37] = ahead(5);
+        out[38] = ahead(30);
+    }
+}
+
+fn correlation(one: &[f64], other: &[f64]) -> f64 {
+    let count = one.len() as f64;
+    let (a, b) = (
+        one.iter().sum::<f64>() / count,
+        other.iter().sum::<f64>() / count,
+    );
+    let (mut both, mut first, mut second) = (0.0, 0.0, 0.0);
+    for (x, y) in one.iter().zip(other) {
+        both += (x - a) * (y - b);
+        first += (x - a).powi(2);
+        second += (y - b).powi(2);
+    }
+    let spread = (first * second).sqrt();
+    if spread > 1e-9 { both / spread } else { 0.0 }
 }
 
 fn growth(group: &History, now: u64, before: u64) -> f64 {

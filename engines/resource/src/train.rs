@@ -33,7 +33,7 @@ impl Default for Settings {
             seed: 2026,
             hidden: 16,
             epochs: 60,
-            rate: 2e-3,
+            rate: 4e-4,
             lambda: 1e-3,
         }
     }
@@ -43,17 +43,37 @@ const BATCH: usize = 64;
 /// Below this error (a share) the loss is a square, above it the absolute error.
 const SMOOTH: f64 = 0.02;
 
-/// Trains on `rows` and keeps the weights of the pass that was best on `validation`.
+/// Trains on `rows` for so many of the settings' passes.
 ///
 /// # Errors
 /// `Error::Training` when there are too few rows or the settings are out of range.
-pub fn train(rows: &[Row], validation: &[Row], settings: &Settings) -> Result<Network, Error> {
-    if rows.len() < 10 * COUNT || validation.is_empty() {
-        return Err(Error::Training(format!(
-            "{} rows and {} to validate are too few",
-            rows.len(),
-            validation.len()
-        )));
+pub fn train(rows: &[Row], settings: &Settings, passes: u32) -> Result<Network, Error> {
+    let mut last = None;
+    each_pass(rows, settings, passes, |network| last = Some(network))?;
+    last.ok_or_else(|| Error::Training("no passes".into()))
+}
+
+/// Trains on `rows` and gives the error on `unseen` after each pass, the start first: what
+/// settings and how many passes to take is chosen by this, on runs left out in turn.
+///
+/// # Errors
+/// As `train`.
+pub fn trace(rows: &[Row], unseen: &[Row], settings: &Settings) -> Result<Vec<f64>, Error> {
+    let mut errors = Vec::new();
+    each_pass(rows, settings, settings.epochs, |network| {
+        errors.push(error(&network, unseen))
+    })?;
+    Ok(errors)
+}
+
+fn each_pass(
+    rows: &[Row],
+    settings: &Settings,
+    passes: u32,
+    mut look: impl FnMut(Network),
+) -> Result<(), Error> {
+    if rows.len() < 10 * COUNT {
+        return Err(Error::Training(format!("{} rows are too few", rows.len())));
     }
     if !(1..=MAX_HIDDEN).contains(&settings.hidden) || settings.epochs == 0 {
         return Err(Error::Training(
@@ -65,22 +85,17 @@ pub fn train(rows: &[Row], validation: &[Row], settings: &Settings) -> Result<Ne
     let mut work = Work::start(&inputs, rows, settings)?;
     let mut rng = Rng::new(settings.seed ^ 0x6f72_6465_7273);
     let mut order: Vec<usize> = (0..rows.len()).collect();
-    let mut best = work.export(&scale)?;
-    let mut best_error = error(&best, validation);
-    for epoch in 0..settings.epochs {
+    look(work.export(&scale)?);
+    for epoch in 0..passes {
         rng.shuffle(&mut order);
-        let rate = settings.rate * (1.0 - 0.9 * f64::from(epoch) / f64::from(settings.epochs));
+        let done = f64::from(epoch) / f64::from(settings.epochs);
+        let rate = settings.rate * (1.0 - 0.9 * done.min(1.0));
         for batch in order.chunks(BATCH) {
             work.step(batch, &inputs, rows, rate, settings.lambda);
         }
-        let network = work.export(&scale)?;
-        let now = error(&network, validation);
-        if now < best_error {
-            best_error = now;
-            best = network;
-        }
+        look(work.export(&scale)?);
     }
-    Ok(best)
+    Ok(())
 }
 
 /// The sum of the mean absolute errors at both horizons, in percentage points.

@@ -50,6 +50,10 @@ fn features_say_what_the_load_did() {
         ("pressed_changes_60s", 5.0 / 60.0),
         ("usage_5s", 0.5),
         ("system_cpu_some_30s", 2.0 / 3.0),
+        ("rhythm_strength", 1.0),
+        // In 5 s it is off, in 30 s on its tenth second of being off.
+        ("rhythm_in_5s", -0.5),
+        ("rhythm_in_30s", -0.5),
     ];
     for (name, expected) in table {
         let seen = feature(&history, name);

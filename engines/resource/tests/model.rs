@@ -9,7 +9,7 @@ use quantumos_resource::network::{Network, OUTPUTS, shares};
 use quantumos_resource::record::{Round, Run};
 use quantumos_resource::rng::Rng;
 use quantumos_resource::score::{Score, best_constant, mean_error};
-use quantumos_resource::train::{Settings, error, forecast, train};
+use quantumos_resource::train::{Settings, error, forecast, trace, train};
 use quantumos_resource::{Error, features, onnx};
 
 /// A made-up run: bursts with a fixed rhythm, so that there is something to learn.
@@ -66,12 +66,14 @@ fn network(seed: u64, hidden: usize) -> Network {
 
 #[test]
 fn training_learns_a_rhythm_that_simple_forecasts_miss() {
-    let (learn, check, held_out) = (rows(0..12), rows(12..15), rows(15..20));
+    let (learn, held_out) = (rows(0..15), rows(15..20));
     let settings = Settings {
         epochs: 8,
         ..Settings::default()
     };
-    let model = train(&learn, &check, &settings).unwrap();
+    let model = train(&learn, &settings, 8).unwrap();
+    let trace = trace(&learn, &held_out, &settings).unwrap();
+    assert_eq!((trace.len(), trace[8]), (9, error(&model, &held_out)));
     for which in 0..OUTPUTS {
         let ours = mean_error(&held_out, which, |row| forecast(&model, row, which));
         let stays = mean_error(&held_out, which, |row| row.persistence);
@@ -84,18 +86,14 @@ fn training_learns_a_rhythm_that_simple_forecasts_miss() {
     }
     assert_eq!(
         model,
-        train(&learn, &check, &settings).unwrap(),
+        train(&learn, &settings, 8).unwrap(),
         "the same seed gives another model"
     );
-    let other = train(
-        &learn,
-        &check,
-        &Settings {
-            seed: 1,
-            ..settings
-        },
-    )
-    .unwrap();
+    let seed = Settings {
+        seed: 1,
+        ..settings
+    };
+    let other = train(&learn, &seed, 8).unwrap();
     assert_ne!(model, other);
     assert!(error(&other, &held_out).is_finite());
 }
@@ -103,12 +101,17 @@ fn training_learns_a_rhythm_that_simple_forecasts_miss() {
 #[test]
 fn training_refuses_too_little() {
     let few = rhythm(1);
+    let settings = Settings::default();
     assert!(matches!(
-        train(&few[..100], &few, &Settings::default()),
+        train(&few[..100], &settings, 1),
         Err(Error::Training(_))
     ));
+    let none = Settings {
+        hidden: 0,
+        ..settings
+    };
     assert!(matches!(
-        train(&few, &[], &Settings::default()),
+        train(&rows(0..9), &none, 1),
         Err(Error::Training(_))
     ));
 }

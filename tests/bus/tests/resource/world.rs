@@ -27,8 +27,11 @@ pub struct World {
     mover: Option<JoinHandle<()>>,
 }
 
+/// A file and its text for the time stalled and the CPU time used.
+type Counter = (File, fn(u64, u64) -> String);
+
 struct Unit {
-    files: Vec<(File, fn(u64, u64) -> String)>,
+    files: Vec<Counter>,
     pressure: f64,
     usage: f64,
 }
@@ -121,7 +124,7 @@ fn open(path: &Path) -> File {
 }
 
 fn machine(proc: &Path, cgroup: &Path) -> Unit {
-    let mut files: Vec<(File, fn(u64, u64) -> String)> =
+    let mut files: Vec<Counter> =
         vec![(open(&cgroup.join("cpu.stat")), stat)];
     for resource in ["cpu", "memory", "io"] {
         files.push((open(&proc.join("pressure").join(resource)), pressure));
@@ -135,7 +138,7 @@ fn machine(proc: &Path, cgroup: &Path) -> Unit {
 
 fn unit(directory: &Path) -> Unit {
     fs::create_dir_all(directory).unwrap();
-    let files: Vec<(File, fn(u64, u64) -> String)> = vec![
+    let files: Vec<Counter> = vec![
         (open(&directory.join("cpu.pressure")), pressure),
         (open(&directory.join("cpu.stat")), stat),
     ];

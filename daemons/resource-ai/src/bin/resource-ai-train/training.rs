@@ -12,16 +12,17 @@ use quantumos_resource::network::Network;
 use quantumos_resource::onnx;
 use quantumos_resource::record::Run;
 use quantumos_resource::score::{Score, best_constant, mean_error};
-use quantumos_resource::train::{Settings, error, forecast, train};
+use quantumos_resource::train::{Settings, forecast, trace, train};
 use resource_ai::model::{NAME, sha256};
 
 use crate::{Outcome, named};
 
-/// One of so many runs is held out, and one of so many of the others validates.
+/// One of so many runs is held out.
 const HELD_OUT_EVERY: usize = 4;
-const VALIDATE_EVERY: usize = 5;
-/// Hidden units and shrinkage that are tried; the validation runs choose.
-const TRIALS: [(usize, f64); 4] = [(8, 1e-3), (16, 1e-3), (32, 1e-3), (16, 1e-2)];
+/// The other runs are left out in this many turns to choose between the trials.
+const TURNS: usize = 5;
+/// Hidden units and shrinkage that are tried.
+const TRIALS: [(usize, f64); 5] = [(4, 1e-2), (8, 1e-2), (8, 1e-1), (16, 1e-2), (16, 1e-1)];
 
 /// What to train.
 #[derive(Debug, Args)]
@@ -36,7 +37,7 @@ pub struct Options {
     #[arg(long, default_value_t = 2026)]
     seed: u64,
     /// Most passes over the rows
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 30)]
     epochs: u32,
     /// Name of the public key's file in OUT/trusted.d
     #[arg(long, default_value = "quantumos-models")]
@@ -64,29 +65,9 @@ pub fn run(options: &Options) -> Outcome {
         .partition(|(index, _)| index % HELD_OUT_EVERY == HELD_OUT_EVERY - 1);
     let learn: Vec<Recorded> = learn.into_iter().map(|(_, run)| run).collect();
     let held_out: Vec<Recorded> = held_out.into_iter().map(|(_, run)| run).collect();
-    let choose = |validates: bool| -> Vec<Row> {
-        let runs = learn
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| (index % VALIDATE_EVERY == VALIDATE_EVERY - 1) == validates);
-        runs.flat_map(|(_, run)| run.rows.iter().cloned()).collect()
-    };
-    let (training, validation) = (choose(false), choose(true));
-    eprintln!(
-        "seed {}: {} rows to train, {} to validate",
-        options.seed,
-        training.len(),
-        validation.len()
-    );
-    let network = best(&training, &validation, options)?;
-    let all: Vec<Row> = learn
-        .iter()
-        .flat_map(|run| run.rows.iter().cloned())
-        .collect();
-    let unseen: Vec<Row> = held_out
-        .iter()
-        .flat_map(|run| run.rows.iter().cloned())
-        .collect();
+    let network = best(&learn, options)?;
+    let all = rows(learn.iter());
+    let unseen = rows(held_out.iter());
     let scores = scores(&network, &all, &unseen);
     for score in &scores {
         eprintln!(
@@ -153,12 +134,14 @@ fn load(folder: &Path) -> Result<Vec<Recorded>, Box<dyn std::error::Error>> {
     Ok(runs)
 }
 
-fn best(
-    training: &[Row],
-    validation: &[Row],
-    options: &Options,
-) -> Result<Network, Box<dyn std::error::Error>> {
-    let mut best: Option<(f64, Network)> = None;
+fn rows<'a>(runs: impl Iterator<Item = &'a Recorded>) -> Vec<Row> {
+    runs.flat_map(|run| run.rows.iter().cloned()).collect()
+}
+
+/// Tries each setting with the runs left out in turns, takes the best setting and number
+/// of passes, and trains with it on all of them. The held-out runs have no say.
+fn best(learn: &[Recorded], options: &Options) -> Result<Network, Box<dyn std::error::Error>> {
+    let mut best: Option<(f64, u32, Settings)> = None;
     for (hidden, lambda) in TRIALS {
         let settings = Settings {
             seed: options.seed,
@@ -167,17 +150,44 @@ fn best(
             epochs: options.epochs,
             ..Settings::default()
         };
-        let network = train(training, validation, &settings)?;
-        let now = error(&network, validation);
+        let mut sums = vec![0.0; options.epochs as usize + 1];
+        let mut count = 0;
+        for turn in 0..TURNS {
+            let of = |out: bool| {
+                learn
+                    .iter()
+                    .enumerate()
+                    .filter(move |(index, _)| (index % TURNS == turn) == out)
+            };
+            let (kept, left_out) = (
+                rows(of(false).map(|(_, run)| run)),
+                rows(of(true).map(|(_, run)| run)),
+            );
+            count += left_out.len();
+            for (sum, error) in sums.iter_mut().zip(trace(&kept, &left_out, &settings)?) {
+                *sum += error * left_out.len() as f64;
+            }
+        }
+        let least = sums
+            .iter()
+            .enumerate()
+            .min_by(|(_, a), (_, b)| a.total_cmp(b));
+        let (passes, error) =
+            least.map_or((0, f64::NAN), |(passes, sum)| (passes, sum / count as f64));
         eprintln!(
-            "{hidden} hidden units, shrinkage {lambda}: {now:.3} points on the validation runs"
+            "{hidden} hidden units, shrinkage {lambda}: {error:.3} points (both horizons) after {passes} passes"
         );
-        if best.as_ref().is_none_or(|(before, _)| now < *before) {
-            best = Some((now, network));
+        if best.as_ref().is_none_or(|(before, ..)| error < *before) {
+            best = Some((error, u32::try_from(passes)?, settings));
         }
     }
-    best.map(|(_, network)| network)
-        .ok_or_else(|| "nothing was trained".into())
+    let (_, passes, settings) = best.ok_or("nothing was tried")?;
+    eprintln!(
+        "seed {}: {} hidden units, shrinkage {}, {passes} passes",
+        settings.seed, settings.hidden, settings.lambda
+    );
+    let all = rows(learn.iter());
+    Ok(train(&all, &settings, passes)?)
 }
 
 fn scores(network: &Network, known: &[Row], unseen: &[Row]) -> Vec<Score> {
