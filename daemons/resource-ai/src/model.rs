@@ -8,7 +8,9 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use ort::environment::Environment;
 use ort::session::Session;
 use ort::value::TensorRef;
 use quantumos_pqc::{PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, Signature};
@@ -136,12 +138,23 @@ pub fn sha256(bytes: &[u8]) -> String {
         .collect()
 }
 
+/// The runtime allows one environment in a process, ever: a model that is loaded again
+/// has to find the first one.
+static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
+
 fn session(bytes: &[u8]) -> Result<Session, Error> {
-    // The first call in a process decides; later ones change nothing.
-    let _ = ort::set_api(ort_tract::api());
+    let environment = ENVIRONMENT.get_or_init(|| {
+        let _ = ort::set_api(ort_tract::api());
+        ort::init()
+            .with_telemetry(false)
+            .build()
+            .map_err(|error| error.to_string())
+    });
+    let environment = environment
+        .as_ref()
+        .map_err(|error| Error::Model(format!("runtime: {error}")))?;
     let refused = |error: ort::Error| Error::Model(format!("runtime: {error}"));
-    let environment = ort::init().with_telemetry(false).build().map_err(refused)?;
-    let mut builder = Session::builder(&environment).map_err(refused)?;
+    let mut builder = Session::builder(environment).map_err(refused)?;
     builder.commit_from_memory(bytes).map_err(refused)
 }
 
