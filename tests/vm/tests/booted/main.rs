@@ -1,0 +1,13 @@
+//! What holds in an image that has booted. One guest serves all of these; each scenario leaves it
+//! as it found it.
+
+mod configuration;
+mod dimensions;
+mod keys;
+mod resource;
+mod security;
+mod services;
+
+use quantumos_vm::Shared;
+
+static GUEST: Shared = Shared::new();
