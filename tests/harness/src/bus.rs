@@ -30,6 +30,31 @@ impl PrivateBus {
     /// # Errors
     /// When dbus-daemon isn't installed or doesn't come up.
     pub fn start() -> Result<Self, Error> {
+        Self::with_policy(
+            r#"<policy context="default">
+    <allow own="*"/>
+    <allow send_type="method_call"/>
+  </policy>"#,
+        )
+    }
+
+    /// Starts dbus-daemon with what the system bus has by default, where names can't be owned and
+    /// methods can't be called unless `policy` (elements of busconfig) lets them.
+    ///
+    /// # Errors
+    /// When dbus-daemon isn't installed or doesn't come up.
+    pub fn start_with(policy: &str) -> Result<Self, Error> {
+        Self::with_policy(&format!(
+            r#"<policy context="default">
+    <deny own="*"/>
+    <deny send_type="method_call"/>
+    <allow send_destination="org.freedesktop.DBus"/>
+  </policy>
+  {policy}"#
+        ))
+    }
+
+    fn with_policy(policy: &str) -> Result<Self, Error> {
         let directory =
             tempfile::tempdir().map_err(|error| Error::start("bus directory", error))?;
         let open = std::fs::Permissions::from_mode(0o755);
@@ -45,8 +70,6 @@ impl PrivateBus {
   <auth>EXTERNAL</auth>
   <policy context="default">
     <allow user="*"/>
-    <allow own="*"/>
-    <allow send_type="method_call"/>
     <allow send_type="signal"/>
     <allow send_requested_reply="true" send_type="method_return"/>
     <allow send_requested_reply="true" send_type="error"/>
@@ -55,6 +78,7 @@ impl PrivateBus {
     <allow receive_type="error"/>
     <allow receive_type="signal"/>
   </policy>
+  {policy}
 </busconfig>
 "#,
             socket.display()

@@ -1,0 +1,8 @@
+//! security-ai on a real private bus, with events that the test gives, and once with the kernel's own.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // a test says so by failing
+
+mod alerts;
+mod policy;
+mod service;
+mod stage;

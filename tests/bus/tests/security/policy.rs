@@ -1,0 +1,121 @@
+//! The bus policy that is installed, on a bus that denies what nothing allows, as the system bus does.
+
+use crate::stage::NOBODY;
+use futures_util::StreamExt;
+use quantumos_dbus::{Alert1Proxy, Error, Security1Proxy, Service1Proxy, path};
+use quantumos_harness::PrivateBus;
+use security_ai::{SecurityAi, Settings};
+use std::collections::HashMap;
+use std::path::Path;
+use zbus::Variant;
+use zbus::fdo::ObjectManagerProxy;
+
+/// An alert as a daemon before this one left it.
+const STANDING: &str = r#"{"raised":{"id":4,"count":2,"key":"k","alert":{"rule":"r","title":"T","level":"high","tags":[],"time":1,"class":"process_creation","pid":1,"uid":0,"user":"root","unit":"","executable":"/x","command_line":"x","ancestors":[],"fields":{},"explanation":"e"}}}
+"#;
+
+#[tokio::test]
+async fn alerts_are_for_root_and_adm_and_state_is_for_all() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: callers of other users need root");
+        return;
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../dbus/system.d/org.quantumos.Security1.conf");
+    let policy = std::fs::read_to_string(file).unwrap();
+    // The daemon runs as the user of the test here.
+    let policy = policy
+        .replace("user=\"security-ai\"", "user=\"root\"")
+        .replace("user=\"steppps\"", "user=\"daemon\"");
+    let start = policy.find("<busconfig>").unwrap() + "<busconfig>".len();
+    let bus =
+        PrivateBus::start_with(policy[start..].strip_suffix("</busconfig>\n").unwrap()).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(root.path().join("state")).unwrap();
+    std::fs::write(root.path().join("state/alerts.jsonl"), STANDING).unwrap();
+    let running = bus
+        .serve::<SecurityAi>(root.path(), Settings::default())
+        .await
+        .unwrap();
+
+    let one = format!("{}/4", path::ALERTS);
+    for (uid, may_see) in [(0, true), (NOBODY, false)] {
+        let client = bus.connect_as(uid).await.unwrap();
+        let service = Service1Proxy::new(&client, "org.quantumos.Security1", path::SECURITY)
+            .await
+            .unwrap();
+        assert!(!service.state().await.unwrap().is_empty(), "{uid}");
+        let security = Security1Proxy::new(&client).await.unwrap();
+        assert_eq!(security.coverage().await.unwrap().len(), 5, "{uid}");
+        let manager = ObjectManagerProxy::builder(&client)
+            .destination("org.quantumos.Security1")
+            .path(path::ALERTS);
+        let managed = manager.build().await.unwrap().get_managed_objects().await;
+        assert_eq!(managed.is_ok(), may_see, "{uid}: {managed:?}");
+        let alert = Alert1Proxy::builder(&client)
+            .path(one.as_str())
+            .build()
+            .await
+            .unwrap();
+        let title = alert.title().await;
+        assert_eq!(title.is_ok(), may_see, "{uid}: {title:?}");
+        if !may_see {
+            // The service is reached, and polkit, which isn't there, lets nobody pass.
+            let refused = security.reload_rules().await;
+            assert!(
+                matches!(&refused, Err(Error::NotAuthorized(_))),
+                "{refused:?}"
+            );
+        }
+
+        let mut messages = zbus::MessageStream::from(&client);
+        let rule = zbus::MatchRule::builder()
+            .msg_type(zbus::message::Type::Signal)
+            .interface("org.quantumos.Security1")
+            .build();
+        zbus::fdo::DBusProxy::new(&client)
+            .await
+            .unwrap()
+            .add_match_rule(rule.unwrap())
+            .await
+            .unwrap();
+        let own = &running.context().connection;
+        let details: HashMap<&str, Variant<'_>> = HashMap::new();
+        let path = zbus::ObjectPath::try_from(one.as_str()).unwrap();
+        let interface = "org.quantumos.Security1";
+        own.emit_signal(
+            None::<()>,
+            path::SECURITY,
+            interface,
+            "AlertRaised",
+            &(path, details),
+        )
+        .await
+        .unwrap();
+        own.emit_signal(
+            None::<()>,
+            path::SECURITY,
+            interface,
+            "EventsLostReported",
+            &("test", 1_u64),
+        )
+        .await
+        .unwrap();
+        let mut seen = Vec::new();
+        while seen.last().is_none_or(|last| last != "EventsLostReported") {
+            let message = messages.next().await.unwrap().unwrap();
+            let header = message.header();
+            if header.interface().is_some_and(|name| name == interface)
+                && header.message_type() == zbus::message::Type::Signal
+            {
+                seen.push(header.member().unwrap().to_string());
+            }
+        }
+        assert_eq!(
+            seen.contains(&"AlertRaised".to_string()),
+            may_see,
+            "{uid}: {seen:?}"
+        );
+    }
+    running.stop().await;
+}
