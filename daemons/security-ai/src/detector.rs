@@ -11,7 +11,7 @@ use crate::settings::Rules;
 use crate::units::Units;
 use nix::time::{ClockId, clock_gettime};
 use quantumos_detect::{RuleSet, Scratch};
-use quantumos_ebpf::{Context, Event};
+use quantumos_ebpf::{Context, Event, ProcessKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -111,6 +111,7 @@ impl Detector {
             Event::Exec(exec) => {
                 let mut line = std::mem::take(&mut self.line);
                 join(&exec.argv, &mut line);
+                self.complete(exec.context.parent);
                 self.processes.executed(exec, &line);
                 self.judge(What::Executed(exec, &line), &exec.context, raise);
                 self.line = line;
@@ -121,11 +122,11 @@ impl Detector {
             }
             Event::Fork(fork) => self.processes.forked(fork),
             Event::Connect(connect) => {
-                self.complete(&connect.context);
+                self.complete(connect.context.process);
                 self.judge(What::Connecting(connect), &connect.context, raise);
             }
             Event::Open(open) => {
-                self.complete(&open.context);
+                self.complete(open.context.process);
                 if open.read {
                     self.judge(What::Read(open), &open.context, raise);
                 }
@@ -137,10 +138,10 @@ impl Detector {
     }
 
     /// A process whose events were lost may still be there to be read.
-    fn complete(&mut self, context: &Context) {
-        let identity = context.process.into();
+    fn complete(&mut self, key: ProcessKey) {
+        let identity = key.into();
         if self.processes.get(identity).is_none()
-            && let Some(process) = self.proc.process(context.process.pid)
+            && let Some(process) = self.proc.process(key.pid)
             && process.identity == identity
         {
             self.processes.found(process);
@@ -200,7 +201,7 @@ fn real_time(boot: u64) -> u64 {
 mod tests {
     use super::*;
     use quantumos_detect::Source;
-    use quantumos_ebpf::{ExecEvent, ForkEvent, OpenEvent, ProcessKey};
+    use quantumos_ebpf::{ExecEvent, ForkEvent, OpenEvent};
 
     const RULES: &str = r"
 title: Shell below a server

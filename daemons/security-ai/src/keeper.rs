@@ -256,7 +256,7 @@ impl Keeper {
             let book = self.book.lock();
             self.store.write_anew(&book)
         } else {
-            self.store.sync()
+            self.sync()
         };
         let behind = written.is_err();
         self.written(written).await;
@@ -266,6 +266,26 @@ impl Keeper {
         let now = Instant::now();
         self.signalled
             .retain(|_, last| now.duration_since(*last) < PACE);
+    }
+
+    /// Waits for the disk on another thread, and without holding up the next alert.
+    fn sync(&mut self) -> std::io::Result<()> {
+        if let Some(file) = self.store.unsynced()? {
+            let status = self.status.clone();
+            tokio::spawn(async move {
+                let synced = tokio::task::spawn_blocking(move || file.sync_data()).await;
+                let problem = match synced {
+                    Ok(Ok(())) => None,
+                    Ok(Err(error)) => Some(error.to_string()),
+                    Err(error) => Some(error.to_string()),
+                };
+                let problem = problem.map(|error| {
+                    format!("the file of alerts may not survive a power cut: {error}")
+                });
+                status.set_problem("alerts-sync", problem).await;
+            });
+        }
+        Ok(())
     }
 
     async fn written(&mut self, written: std::io::Result<()>) {

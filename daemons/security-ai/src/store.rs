@@ -198,17 +198,16 @@ impl Store {
         }
     }
 
-    /// Makes sure that what was written survives a power cut.
+    /// The file, where something was written that a power cut could still undo: for the caller to sync where waiting
+    /// for the disk holds nobody up.
     ///
     /// # Errors
-    /// When the disk says no.
-    pub fn sync(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.unsynced)
-            && let Some(file) = &self.file
-        {
-            file.sync_data()?;
+    /// When the system gives no descriptor.
+    pub fn unsynced(&mut self) -> io::Result<Option<File>> {
+        match &self.file {
+            Some(file) if std::mem::take(&mut self.unsynced) => file.try_clone().map(Some),
+            _ => Ok(None),
         }
-        Ok(())
     }
 }
 
@@ -303,7 +302,8 @@ mod tests {
                 store.append(&[Change::Removed(3)], &book).unwrap();
             }
         }
-        store.sync().unwrap();
+        store.unsynced().unwrap().unwrap().sync_data().unwrap();
+        assert!(store.unsynced().unwrap().is_none());
         assert!(
             folder.path().join("alerts.jsonl.1").exists(),
             "it was never turned over"

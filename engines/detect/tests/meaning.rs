@@ -361,3 +361,43 @@ fn hostile_text_is_just_bytes() {
         .with(Field::Image, &b"a\xffb"[..]);
     assert_eq!(set.matcher.matches(&event, &mut set.matcher.scratch()), [0]);
 }
+
+/// A rule that uses much of the language, for tests that damage it.
+const WHOLE: &str = "title: t
+id: 1
+tags: [attack.t1]
+logsource: {product: linux, category: process_creation}
+detection:
+  a:
+    - Image|endswith: [/nc, '*?x']
+      CommandLine|contains|all: ['a', \"b\"]
+    - User|re|i: '^r(o|0)+t$'
+  b: {ProcessId|gte: 5, DestinationIp|cidr: 10.0.0.0/8, Unit: null}
+  k: ['word', other]
+  condition: 1 of a* and not (b or k)
+level: high
+";
+
+proptest::proptest! {
+    #[test]
+    fn a_damaged_rule_is_refused_or_read_but_never_a_panic(
+        cuts in proptest::collection::vec((0..WHOLE.len(), 0..12_usize, "[a-z|*?:'\"\\[\\]{}\\-,&# \n\\\\]{0,4}"), 1..6),
+    ) {
+        let mut text = WHOLE.to_string();
+        for (at, length, new) in cuts {
+            let at = at.min(text.len());
+            let end = (at + length).min(text.len());
+            text.replace_range(at..end, &new);
+        }
+        let set = RuleSet::compile([Source { name: "r.yml", text: &text }]);
+        proptest::prop_assert!(!set.report.is_empty());
+        let mut scratch = set.matcher.scratch();
+        let found = set.matcher.matches(&event(), &mut scratch).to_vec();
+        for rule in found {
+            let _ = set.matcher.explain(rule, &event());
+        }
+        if let Fate::Failed(error) = &set.report[0].fate {
+            proptest::prop_assert!(error.line >= 1 && error.line as usize <= text.lines().count() + 1, "{}", error);
+        }
+    }
+}
