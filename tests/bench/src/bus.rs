@@ -3,7 +3,6 @@
 //! software TPM behind it.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -13,10 +12,7 @@ use quantumos_harness::{PrivateBus, Swtpm, bus::die_with_parent, eventually};
 use quantumos_pqc::{Secret, SigningKey};
 use zbus::Connection;
 
-type Failure = Box<dyn Error + Send + Sync>;
-
-/// Takes a figure: name, value, unit, peer (empty for none) and how many times better than it.
-pub type Print<'a> = &'a mut dyn FnMut(&str, f64, &str, &str, Option<f64>);
+use crate::{Failure, Print};
 
 const MESSAGE: [u8; 64] = [7; 64];
 const ROUNDS: usize = 2000;

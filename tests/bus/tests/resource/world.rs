@@ -124,8 +124,7 @@ fn open(path: &Path) -> File {
 }
 
 fn machine(proc: &Path, cgroup: &Path) -> Unit {
-    let mut files: Vec<Counter> =
-        vec![(open(&cgroup.join("cpu.stat")), stat)];
+    let mut files: Vec<Counter> = vec![(open(&cgroup.join("cpu.stat")), stat)];
     for resource in ["cpu", "memory", "io"] {
         files.push((open(&proc.join("pressure").join(resource)), pressure));
     }
