@@ -73,6 +73,7 @@ impl Shared {
             look: tokio::sync::Mutex::default(),
             context,
         });
+        shared.context.status.set_detail("keys", 0.into());
         let server = shared.context.connection.object_server();
         server.at(path::QUANTUM, Quantum1(shared.clone())).await?;
         server.at(path::KEYS, zbus::fdo::ObjectManager).await?;
@@ -148,7 +149,6 @@ impl Shared {
         status.set_detail("protection", self.protection().into());
         status.set_detail("tpmVendor", new.vendor.clone().into());
         status.set_detail("memoryLocked", memory_is_locked().into());
-        status.set_detail("keys", self.keyring.records().len().into());
         if changed && let Err(error) = self.tell_protection().await {
             tracing::debug!(%error, "could not emit PropertiesChanged");
         }
@@ -183,6 +183,8 @@ impl Shared {
             };
             let server = self.context.connection.object_server();
             server.at(key_path(record.id), object).await?;
+            let status = &self.context.status;
+            status.set_detail("keys", published.len().into());
         }
         Ok(())
     }

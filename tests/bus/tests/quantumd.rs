@@ -225,6 +225,35 @@ async fn a_tpm_that_vanishes_is_said_and_one_that_comes_back_taken() {
 }
 
 #[tokio::test]
+async fn a_silent_tpm_holds_nobody_up() {
+    let (house, tpm) = (House::build().await, Swtpm::start().unwrap());
+    let settings = house.root.path().join("etc/quantumos");
+    std::fs::create_dir_all(&settings).unwrap();
+    let text = format!("[tpm]\ntcti = \"{}\"\n", tpm.tcti());
+    std::fs::write(settings.join("quantumd.toml"), text).unwrap();
+    let mut running = house.serve(with_tpm(&tpm)).await;
+    let made = house.create("").await;
+    tpm.pause().unwrap();
+    let signing = async {
+        // Each of these ends while the look at the TPM, which the reload waits for, does not.
+        for _ in 0..3 {
+            let signature = made.sign(b"m", none()).await.unwrap();
+            assert!(made.verify(b"m", &signature, none()).await.unwrap());
+        }
+        house
+            .create("another")
+            .await
+            .sign(b"m", none())
+            .await
+            .unwrap();
+        tpm.resume().unwrap();
+    };
+    tokio::join!(running.reload(), signing);
+    let service = house.service().await;
+    assert_eq!(service.problems().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn software_protection_only_when_allowed_and_never_hidden() {
     let house = House::build().await;
     let running = house.serve(without_tpm(false)).await;

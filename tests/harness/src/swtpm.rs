@@ -15,6 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::{Error, bus::die_with_parent, wait::PATIENCE};
@@ -62,6 +64,29 @@ impl Swtpm {
         for name in [SERVER, CONTROL] {
             let _ = std::fs::remove_file(self.directory.path().join(name));
         }
+    }
+
+    /// Has it take commands without answering until [`Swtpm::resume`].
+    ///
+    /// # Errors
+    /// When it isn't running.
+    pub fn pause(&self) -> Result<(), Error> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on after [`Swtpm::pause`].
+    ///
+    /// # Errors
+    /// When it isn't running.
+    pub fn resume(&self) -> Result<(), Error> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), Error> {
+        let gone = || Error::start("swtpm", std::io::Error::other("it is not running"));
+        let child = self.child.as_ref().ok_or_else(gone)?;
+        let id = i32::try_from(child.id()).map_err(|_| gone())?;
+        kill(Pid::from_raw(id), signal).map_err(|e| Error::start("swtpm", e))
     }
 
     /// Starts it again with the state that it had.
