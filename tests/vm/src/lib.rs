@@ -11,6 +11,7 @@ use std::{
 };
 
 pub use bus::Bus;
+use quantumos_dbus::Service;
 use quantumos_harness::guest::{Guest, GuestError, Options};
 
 /// What a scenario returns.
@@ -89,6 +90,24 @@ pub fn settle(guest: &Guest) -> Result<(), GuestError> {
     guest
         .run(&["systemctl", "is-system-running", "--wait"])
         .map(drop)
+}
+
+/// Kills a daemon outright and waits until another process of it is active and has its name.
+///
+/// # Errors
+/// When it doesn't come back.
+pub fn kill_and_await(guest: &Guest, service: &Service) -> Outcome {
+    let before = Bus::of(guest).owner(service.bus_name)?;
+    guest.shell(&format!("systemctl kill --signal=KILL {}", service.unit))?;
+    guest.eventually(&format!(
+        "pid=$(systemctl show --value -p MainPID {0})
+         test $pid != 0 && test $pid != {before} && systemctl is-active --quiet {0}",
+        service.unit
+    ))?;
+    let after = Bus::of(guest).owner(service.bus_name)?;
+    ensure(after != before, || {
+        format!("{} was not killed", service.unit)
+    })
 }
 
 #[allow(clippy::panic, reason = "how a test fails")]

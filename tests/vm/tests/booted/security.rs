@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use quantumos_dbus::{bus_name, path};
+use quantumos_dbus::{SERVICES, bus_name, path};
 use quantumos_harness::guest::PATIENCE;
-use quantumos_vm::{Bus, ensure};
+use quantumos_vm::{Bus, ensure, kill_and_await};
 
 use crate::GUEST;
 
@@ -66,7 +66,7 @@ fn an_exec_that_matches_becomes_object_signal_and_journal_entry() {
         )?;
         let text = objects.to_string();
         for part in [
-            "/dev/shm/implant0",
+            "/dev/shm/implant",
             "Ancestors",
             "quantumos-agent",
             "\"root\"",
@@ -76,7 +76,7 @@ fn an_exec_that_matches_becomes_object_signal_and_journal_entry() {
             })?;
         }
         guest.eventually(
-            "journalctl -b --no-pager -u security-ai --output=json | grep -q implant0",
+            "journalctl -b --no-pager -u security-ai --output=json | grep -q /dev/shm/implant",
         )?;
         Ok(())
     });
@@ -87,11 +87,7 @@ fn alerts_outlive_a_kill() {
     GUEST.scenario(|guest| {
         guest.shell(&provoke("survivor"))?;
         guest.eventually("quantumctl --json security alerts | grep -q /dev/shm/survivor")?;
-        let before = Bus::of(guest).owner(bus_name::SECURITY)?;
-        guest.shell("systemctl kill --signal=KILL security-ai")?;
-        guest.eventually(&format!(
-            "systemctl is-active --quiet security-ai && test $(systemctl show --value -p MainPID security-ai) != {before}"
-        ))?;
+        kill_and_await(guest, &SERVICES[2])?;
         guest.eventually("quantumctl --json security alerts | grep -q /dev/shm/survivor")?;
         // And it sees what happens after.
         guest.shell(&provoke("later"))?;
