@@ -61,7 +61,16 @@ pub struct Forecaster {
 }
 
 impl Forecaster {
-    /// Loads the model, or falls back and keeps the reason.
+    /// Forecasts by the average until there is a model.
+    pub fn without(reason: &str) -> Self {
+        Self {
+            model: None,
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// Loads the model, or falls back and keeps the reason. Takes a while: the signature,
+    /// and a runtime that is set up.
     pub fn new(settings: &settings::Model) -> Self {
         match Model::load(settings) {
             Ok(model) => {
@@ -75,10 +84,7 @@ impl Forecaster {
                     reason: String::new(),
                 }
             }
-            Err(error) => Self {
-                model: None,
-                reason: error.to_string(),
-            },
+            Err(error) => Self::without(&error.to_string()),
         }
     }
 

@@ -59,6 +59,8 @@ pub enum Command {
     Explain(String, oneshot::Sender<Result<String, Error>>),
     /// Run-queue latencies.
     Latency(oneshot::Sender<Result<Vec<Wait>, Error>>),
+    /// A model was loaded, or could not be: which attempt, and what forecasts from now on.
+    Model(u64, Box<Forecaster>),
     /// Other settings.
     Reload(Box<Settings>),
     /// Take back what was applied, and end.
@@ -124,6 +126,7 @@ pub struct Governor {
     system: History,
     groups: BTreeMap<String, History>,
     forecaster: Forecaster,
+    loads: u64,
     classes: Classes,
     controller: Controller,
     systemd: Systemd,
@@ -161,7 +164,8 @@ impl Governor {
             cpus: cpus(),
             system: History::default(),
             groups: BTreeMap::new(),
-            forecaster: Forecaster::new(&settings.model),
+            forecaster: Forecaster::without("the model is being loaded"),
+            loads: 0,
             classes: settings.class_rules()?,
             controller: Controller::new(settings.policy),
             systemd: Systemd::new(&context.connection),
@@ -180,7 +184,6 @@ impl Governor {
             view,
             stalls,
         };
-        governor.start_latency().await;
         governor.tell_sources().await;
         governor.tell_model();
         governor.take_up().await;
@@ -196,6 +199,9 @@ impl Governor {
 
     /// Works until it is told to stop.
     pub async fn run(mut self, mut queues: Queues) {
+        // What takes long comes after the daemon is ready: nobody's boot waits for it.
+        self.load_model();
+        self.start_latency().await;
         let mut next = Instant::now() + self.period();
         loop {
             tokio::select! {
@@ -272,6 +278,7 @@ impl Governor {
             Command::Latency(reply) => {
                 let _ = reply.send(self.latencies());
             }
+            Command::Model(serial, forecaster) => self.take_model(serial, *forecaster).await,
             Command::Reload(settings) => self.reload(*settings).await,
             Command::Stop(_) => {}
         }
@@ -312,7 +319,7 @@ impl Governor {
             self.discovered_us = 0;
         }
         // Always, so that a new file under the same name is taken.
-        self.forecaster = Forecaster::new(&self.settings.model);
+        self.load_model();
         match self.settings.class_rules() {
             Ok(classes) => self.classes = classes,
             Err(error) => tracing::error!(%error, "the old classes stay"),
@@ -322,12 +329,34 @@ impl Governor {
             self.start_latency().await;
         }
         self.tell_sources().await;
-        self.tell_model();
-        interface::model_changed(&self.context.connection).await;
         if old.mode != self.settings.mode && self.set_mode(self.settings.mode).await.is_err() {
             tracing::error!("the old mode stays");
         }
         interface::mode_changed(&self.context.connection).await;
+    }
+
+    /// Loads the model beside the work; the old one is used until then.
+    fn load_model(&mut self) {
+        self.loads += 1;
+        let (serial, settings, commands) = (
+            self.loads,
+            self.settings.model.clone(),
+            self.commands.clone(),
+        );
+        tokio::task::spawn_blocking(move || {
+            let forecaster = Box::new(Forecaster::new(&settings));
+            // The governor is gone: nobody wants the model any more.
+            let _ = commands.blocking_send(Command::Model(serial, forecaster));
+        });
+    }
+
+    async fn take_model(&mut self, serial: u64, forecaster: Forecaster) {
+        // One that was asked for earlier came later: it is not what is configured now.
+        if serial == self.loads {
+            self.forecaster = forecaster;
+            self.tell_model();
+            interface::model_changed(&self.context.connection).await;
+        }
     }
 
     async fn start_latency(&mut self) {
@@ -344,6 +373,9 @@ impl Governor {
             Err(error) => Some(format!("no run-queue latency: {error}")),
         };
         self.context.status.set_problem("latency", problem).await;
+        self.context
+            .status
+            .set_detail("latency", self.latency.is_some().into());
     }
 
     fn latencies(&self) -> Result<Vec<Wait>, Error> {

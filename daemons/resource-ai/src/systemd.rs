@@ -9,7 +9,7 @@ use zbus::{Connection, OwnedObjectPath, OwnedVariant, Variant};
 use crate::Error;
 
 /// Longest wait for systemd.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(15);
 /// The property that is changed.
 pub const PROPERTY: &str = "CPUWeight";
 
@@ -28,15 +28,17 @@ pub struct Systemd {
 pub enum Refusal {
     /// There is no such unit (any more).
     NoSuchUnit,
-    /// Anything else, in words.
-    Other(String),
+    /// It said no, in words: nothing was changed.
+    Refused(String),
+    /// It gave no answer: the change may have been made, or may yet be.
+    NoAnswer(String),
 }
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::NoSuchUnit => Self::Systemd("no such unit".into()),
-            Refusal::Other(reason) => Self::Systemd(reason),
+            Refusal::Refused(reason) | Refusal::NoAnswer(reason) => Self::Systemd(reason),
         }
     }
 }
@@ -73,7 +75,7 @@ impl Systemd {
         match u64::try_from(value) {
             Ok(NOT_SET) => Ok(Weight::NotSet),
             Ok(weight) => Ok(Weight::Set(weight)),
-            Err(_) => Err(Refusal::Other(format!(
+            Err(_) => Err(Refusal::Refused(format!(
                 "{PROPERTY} of {unit} is not a number"
             ))),
         }
@@ -111,7 +113,7 @@ impl Systemd {
         let reply = tokio::time::timeout(PATIENCE, call)
             .await
             .map_err(|_| {
-                Refusal::Other(format!(
+                Refusal::NoAnswer(format!(
                     "{method}: no answer within {} s",
                     PATIENCE.as_secs()
                 ))
@@ -120,7 +122,7 @@ impl Systemd {
         reply
             .body()
             .deserialize()
-            .map_err(|error| Refusal::Other(format!("{method}: {error}")))
+            .map_err(|error| Refusal::Refused(format!("{method}: {error}")))
     }
 }
 
@@ -131,6 +133,7 @@ fn refusal(method: &str, error: &zbus::Error) -> Refusal {
         {
             Refusal::NoSuchUnit
         }
-        other => Refusal::Other(format!("{method}: {other}")),
+        zbus::Error::MethodError(..) => Refusal::Refused(format!("{method}: {error}")),
+        other => Refusal::NoAnswer(format!("{method}: {other}")),
     }
 }

@@ -56,17 +56,23 @@ impl Governor {
             // First on disk, then in force: a kill in between leaves nothing unknown behind.
             let done = match self.save().await {
                 Ok(()) => self.systemd.set_weight(&unit, decision.proposal.to).await,
-                Err(error) => Err(Refusal::Other(error.to_string())),
+                Err(error) => Err(Refusal::Refused(error.to_string())),
             };
             self.weights.remove(&unit);
             let problem = match done {
                 Ok(()) => None,
                 Err(refusal) => {
-                    let error = crate::Error::from(refusal);
                     self.controller.failed(&unit, now);
-                    let mut decision = shared.get();
-                    decision.state = State::Failed;
-                    decision.ended = error.to_string();
+                    let unknown = matches!(refusal, Refusal::NoAnswer(_));
+                    let error = crate::Error::from(refusal);
+                    if unknown {
+                        // It may have been made: taken back in the next round, until that works.
+                        self.unfinished.insert(unit.clone(), State::Failed);
+                    } else {
+                        let mut decision = shared.get();
+                        decision.state = State::Failed;
+                        decision.ended = error.to_string();
+                    }
                     Some(format!("could not set {PROPERTY} of {unit}: {error}"))
                 }
             };
@@ -156,7 +162,7 @@ impl Governor {
         match self.systemd.set_weight(unit, NOT_SET).await {
             Ok(()) | Err(Refusal::NoSuchUnit) => Ok(()),
             // A transient unit that has ended: systemd knows it no more, and says so in words.
-            Err(Refusal::Other(_))
+            Err(Refusal::Refused(_))
                 if matches!(self.systemd.weight(unit).await, Err(Refusal::NoSuchUnit)) =>
             {
                 Ok(())

@@ -8,7 +8,7 @@ use quantumos_resource::units::unit_of;
 use serde_json::json;
 
 use super::{Governor, Row};
-use crate::interface::Value;
+use crate::interface::{Value, model_changed};
 use crate::sampler::monotonic_us;
 use crate::settings::Mode;
 
@@ -24,7 +24,10 @@ impl Governor {
     pub(super) async fn tick(&mut self) {
         let now = monotonic_us();
         self.read(now).await;
-        self.forecast();
+        if self.forecast() {
+            self.tell_model();
+            model_changed(&self.context.connection).await;
+        }
         self.retry_unfinished().await;
         let mode = self.view.get().mode;
         if mode != Mode::Observe {
@@ -90,7 +93,8 @@ impl Governor {
         self.view.get().recent = recent.collect();
     }
 
-    fn forecast(&mut self) {
+    /// Forecasts for all units; whether the model was dropped over it.
+    fn forecast(&mut self) -> bool {
         let was_model = self.forecaster.model().is_some();
         let mut rows = std::collections::BTreeMap::new();
         let histories = std::iter::once(("/", &self.system)).chain(
@@ -116,9 +120,7 @@ impl Governor {
             );
         }
         self.view.get().rows = rows;
-        if was_model && self.forecaster.model().is_none() {
-            self.tell_model();
-        }
+        was_model && self.forecaster.model().is_none()
     }
 
     /// The units as the controller wants to see them. Weights are asked for only where
@@ -212,7 +214,6 @@ impl Governor {
         status.set_problem("pressure", pressure).await;
         status.set_problem("triggers", triggers).await;
         status.set_detail("triggers", json!(self.triggers.armed()));
-        status.set_detail("latency", json!(self.latency.is_some()));
     }
 
     /// The model as the bus shows it.
