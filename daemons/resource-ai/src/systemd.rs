@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use quantumos_resource::controller::{NOT_SET, Weight};
-use zbus::{Connection, OwnedObjectPath, OwnedVariant, Variant};
+use zbus::{Connection, OwnedObjectPath, OwnedVariant, Variant, fdo};
 
 use crate::Error;
 
@@ -133,7 +133,23 @@ fn refusal(method: &str, error: &zbus::Error) -> Refusal {
         {
             Refusal::NoSuchUnit
         }
-        zbus::Error::MethodError(..) => Refusal::Refused(format!("{method}: {error}")),
+        zbus::Error::FDO(known) if no_answer(known) => {
+            Refusal::NoAnswer(format!("{method}: {error}"))
+        }
+        zbus::Error::MethodError(..) | zbus::Error::FDO(_) => {
+            Refusal::Refused(format!("{method}: {error}"))
+        }
         other => Refusal::NoAnswer(format!("{method}: {other}")),
     }
+}
+
+/// The bus itself speaks for a service that did not.
+fn no_answer(error: &fdo::Error) -> bool {
+    matches!(
+        error,
+        fdo::Error::NoReply(_)
+            | fdo::Error::Timeout(_)
+            | fdo::Error::TimedOut(_)
+            | fdo::Error::Disconnected(_)
+    )
 }
