@@ -112,8 +112,8 @@ pub struct Guest {
     machine: Option<Machine>,
     files: Files,
     options: Options,
-    /// Removed with the guest.
-    _directory: Option<TempDir>,
+    /// Removed with the guest; by the other, when this process ends without dropping it.
+    _directory: Option<(TempDir, std::process::ChildStdin)>,
 }
 
 impl Guest {
@@ -128,7 +128,8 @@ impl Guest {
             .tempdir()
             .map_err(|e| GuestError::io("temporary directory", e))?;
         let files = Files::below(directory.path());
-        Self::boot_in(files, options, Some(directory))
+        let janitor = machine::clean_up_after_us(directory.path())?;
+        Self::boot_in(files, options, Some((directory, janitor)))
     }
 
     /// Boots in a directory that stays; a disk that is there already is used as it is.
@@ -143,7 +144,7 @@ impl Guest {
     fn boot_in(
         files: Files,
         options: Options,
-        directory: Option<TempDir>,
+        directory: Option<(TempDir, std::process::ChildStdin)>,
     ) -> Result<Self, GuestError> {
         if !options.image.join("quantumos.raw").exists() {
             return Err(GuestError::NoImage(options.image));

@@ -2,8 +2,9 @@
 
 use std::{
     io,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::{
         OnceLock,
         mpsc::{Sender, channel},
@@ -219,6 +220,24 @@ impl Options {
             Command::new(program)
         }
     }
+}
+
+/// Has a directory removed when this process is gone and the returned pipe with it: a guest in a
+/// `static`, as tests share one, is never dropped.
+pub(crate) fn clean_up_after_us(directory: &Path) -> Result<ChildStdin, GuestError> {
+    let failed = |error| GuestError::io("sh", error);
+    Command::new("/bin/sh")
+        .args(["-c", "read -r _; rm -rf -- \"$1\"", "janitor"])
+        .arg(directory)
+        // Not ended by the Ctrl-C that ends us.
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(failed)?
+        .stdin
+        .ok_or_else(|| failed(io::Error::other("it has no input")))
 }
 
 /// Copies the image's disk; holes stay holes, and a file system that can shares the blocks.
