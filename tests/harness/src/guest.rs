@@ -267,6 +267,8 @@ impl Guest {
         let process = self.start(&["systemctl", "reboot"])?;
         process.close()?;
         let old = self.link.boot.clone();
+        // QEMU serves one connection at a time.
+        self.link.close();
         let machine = self.machine.as_mut().ok_or_else(not_ours)?;
         self.link = reach(&self.files, machine, Some(&old))?;
         Ok(())

@@ -129,10 +129,17 @@ impl Link {
     }
 }
 
-impl Drop for Link {
-    fn drop(&mut self) {
+impl Link {
+    /// Lets go of the port; whatever still runs over this link ends with [`GuestError::Gone`].
+    pub fn close(&self) {
         // Ends the reader's thread; an error means that it has ended already.
         let _ = lock(&self.writer).shutdown(std::net::Shutdown::Both);
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
