@@ -1,0 +1,16 @@
+//! Quantum circuits: what they are, how they are written, and how they are simulated.
+//!
+//! A [`Circuit`] comes from text (OpenQASM, JSON) or from a builder and goes to a method. No disk,
+//! no clock, no bus, no environment: text and numbers in, numbers out; memory, threads and seeds are
+//! the caller's to give. Qubit 0 is the least significant bit everywhere, as in Qiskit.
+
+mod error;
+pub mod ir;
+pub mod json;
+pub mod rng;
+
+pub use error::Error;
+pub use ir::Circuit;
+
+/// A complex number in double precision.
+pub type C64 = num_complex::Complex<f64>;
