@@ -45,6 +45,15 @@ pub trait Keys1 {
         signature: &[u8],
         options: HashMap<&str, Variant<'_>>,
     ) -> Result<bool, crate::Error>;
+    /// Verifies what a descriptor (file, memfd) holds, at most 64 MiB, as `verify` does.
+    fn verify_descriptor(
+        &self,
+        algorithm: &str,
+        public_key: &[u8],
+        message: Fd<'_>,
+        signature: &[u8],
+        options: HashMap<&str, Variant<'_>>,
+    ) -> Result<bool, crate::Error>;
     /// What protects the keys at rest: `tpm`, `software` or `none`.
     #[zbus(property)]
     fn protection(&self) -> zbus::Result<String>;
@@ -78,6 +87,13 @@ pub trait Key1 {
     fn verify(
         &self,
         message: &[u8],
+        signature: &[u8],
+        options: HashMap<&str, Variant<'_>>,
+    ) -> Result<bool, crate::Error>;
+    /// Verifies a signature of what a descriptor (file, memfd) holds, at most 64 MiB.
+    fn verify_descriptor(
+        &self,
+        message: Fd<'_>,
         signature: &[u8],
         options: HashMap<&str, Variant<'_>>,
     ) -> Result<bool, crate::Error>;

@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     context: Context,
     workers: Workers,
     readers: Workers,
+    /// For descriptors of callers whom nobody authorised: they never hold up a signature.
+    verifiers: Workers,
     health: Mutex<Health>,
     published: tokio::sync::Mutex<BTreeSet<KeyId>>,
     look: tokio::sync::Mutex<Look>,
@@ -68,6 +70,7 @@ impl Shared {
             keyring: Arc::new(Keyring::new(state, settings)),
             workers: Workers::for_signing(),
             readers: Workers::for_descriptors(),
+            verifiers: Workers::for_descriptors(),
             health: Mutex::default(),
             published: tokio::sync::Mutex::default(),
             look: tokio::sync::Mutex::default(),

@@ -104,8 +104,17 @@ async fn keys_that_the_tpm_seals_sign_and_verify() {
         }
     }
     // More than travels in a call goes as a descriptor.
-    std::fs::write(&message, vec![7_u8; 3 << 20]).unwrap();
+    let mut large = vec![7_u8; 3 << 20];
+    std::fs::write(&message, &large).unwrap();
     assert_eq!(ctl(&bus, &sign).await.0, 0);
+    large[1 << 20] ^= 1;
+    std::fs::write(&other, &large).unwrap();
+    for who in [&["release"][..], &["--public-key", &public]] {
+        for (file, code) in [(&message, 0), (&other, 7)] {
+            let verify = [&["keys", "verify", "--signature", &signature], who, &[file]].concat();
+            assert_eq!(ctl(&bus, &verify).await.0, code, "{verify:?}");
+        }
+    }
 
     let (code, key) = ctl(&bus, &["keys", "revoke", "release", "--reason", "lost"]).await;
     assert_eq!((code, &key["state"]), (0, &"revoked".into()));

@@ -187,7 +187,7 @@ async fn bad_input_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn descriptors_are_signed_up_to_the_limit() {
+async fn descriptors_are_signed_and_verified_up_to_the_limit() {
     let house = House::build().await;
     let _running = house.serve(without_tpm(true)).await;
     let made = house.create("").await;
@@ -206,7 +206,27 @@ async fn descriptors_are_signed_up_to_the_limit() {
     assert!(valid(&message, &signature, b"c"));
     assert!(!valid(&message[1..], &signature, b"c"));
 
+    let keys = house.keys().await;
+    let key_bytes = made.public_key().await.unwrap();
+    for (options, expected) in [(context(b"c"), true), (none(), false)] {
+        let fd = || Fd::from(file.as_fd());
+        let by_key = made
+            .verify_descriptor(fd(), &signature, options.clone())
+            .await;
+        assert_eq!(by_key.unwrap(), expected);
+        let by_bytes = keys.verify_descriptor(ALGORITHM, &key_bytes, fd(), &signature, options);
+        assert_eq!(by_bytes.await.unwrap(), expected);
+    }
+
     let (reader, mut writer) = std::io::pipe().unwrap();
+    let error = made
+        .verify_descriptor(Fd::from(reader.as_fd()), &signature, none())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::InvalidArgument(text) if text.contains("neither a regular file")),
+        "strangers may not make the daemon wait: {error:?}"
+    );
     let piped = message.clone();
     let thread = std::thread::spawn(move || writer.write_all(&piped).unwrap());
     let signature = made
@@ -217,14 +237,16 @@ async fn descriptors_are_signed_up_to_the_limit() {
     assert!(valid(&message, &signature, b""));
 
     file.set_len((64 << 20) + 1).unwrap();
-    let error = made
-        .sign_descriptor(Fd::from(file.as_fd()), none())
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(&error, Error::LimitExceeded(text) if text.contains("67108864")),
-        "{error:?}"
-    );
+    let too_large = Fd::from(file.as_fd());
+    let signed = made.sign_descriptor(too_large, none()).await.map(drop);
+    let too_large = Fd::from(file.as_fd());
+    let verified = made.verify_descriptor(too_large, &signature, none()).await;
+    for error in [signed.unwrap_err(), verified.map(drop).unwrap_err()] {
+        assert!(
+            matches!(&error, Error::LimitExceeded(text) if text.contains("67108864")),
+            "{error:?}"
+        );
+    }
     let zero = std::fs::File::open("/dev/zero").unwrap();
     let error = made
         .sign_descriptor(Fd::from(zero.as_fd()), none())

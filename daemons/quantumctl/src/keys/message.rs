@@ -15,7 +15,7 @@ const INLINE: u64 = 1 << 20;
 /// Largest message at all (the service's own limit).
 const LARGEST: u64 = 64 << 20;
 
-/// A message to sign.
+/// A message to sign or verify.
 #[derive(Debug)]
 pub enum Message {
     /// In memory.
@@ -38,17 +38,6 @@ impl Message {
                 Self::spool(path, file)
             }
             None => Self::spool(Path::new("standard input"), io::stdin().lock()),
-        }
-    }
-
-    /// The whole message in memory, for verification.
-    pub fn read(path: Option<&Path>) -> Result<Vec<u8>, Error> {
-        match named(path) {
-            Some(path) => {
-                let file = File::open(path).map_err(|source| failed(path, source))?;
-                take(path, file)
-            }
-            None => take(Path::new("standard input"), io::stdin().lock()),
         }
     }
 
@@ -89,7 +78,7 @@ fn take(name: &Path, source: impl Read) -> Result<Vec<u8>, Error> {
 fn check(name: &Path, length: u64) -> Result<(), Error> {
     if length > LARGEST {
         return Err(Error::Usage(format!(
-            "{}: more than 64 MiB, the most that can be signed at once",
+            "{}: more than 64 MiB, the most that a signature may be over",
             name.display()
         )));
     }
@@ -129,7 +118,7 @@ mod tests {
             Message::spool(Path::new("m"), endless)
                 .unwrap_err()
                 .to_string(),
-            "m: more than 64 MiB, the most that can be signed at once"
+            "m: more than 64 MiB, the most that a signature may be over"
         );
         assert!(matches!(
             Message::open(Some(Path::new("/nonexistent/file"))),

@@ -191,24 +191,37 @@ async fn verify(bus: &Bus, output: &Output, args: &VerifyArgs) -> Result<(), Err
                     "KEY and --public-key exclude each other".into(),
                 ));
             }
-            let message = Message::read(args.first.as_deref().map(Path::new))?;
+            let message = Message::open(args.first.as_deref().map(Path::new))?;
             let proxy = bus.proxy(QUANTUM, KEYS, COLLECTION).await?;
-            let body = (
-                args.algorithm.as_str(),
-                public_key.as_slice(),
-                message.as_slice(),
-                signature.as_slice(),
-                options,
-            );
-            let valid = bus.authorised(&proxy, "Verify", &body).await?;
+            let by = (args.algorithm.as_str(), public_key.as_slice());
+            let valid = match &message {
+                Message::Bytes(bytes) => {
+                    let body = (by.0, by.1, bytes.as_slice(), signature.as_slice(), options);
+                    bus.authorised(&proxy, "Verify", &body).await?
+                }
+                Message::Descriptor(file) => {
+                    let file = zbus::Fd::from(file);
+                    let body = (by.0, by.1, file, signature.as_slice(), options);
+                    bus.authorised(&proxy, "VerifyDescriptor", &body).await?
+                }
+            };
             (valid, file.display().to_string())
         }
         None => {
             let key = find(bus, args.first.as_deref().unwrap_or_default()).await?;
-            let message = Message::read(args.second.as_deref().map(Path::new))?;
+            let message = Message::open(args.second.as_deref().map(Path::new))?;
             let proxy = bus.proxy(QUANTUM, &key.path, KEY).await?;
-            let body = (message.as_slice(), signature.as_slice(), options);
-            (bus.authorised(&proxy, "Verify", &body).await?, key.id)
+            let valid = match &message {
+                Message::Bytes(bytes) => {
+                    let body = (bytes.as_slice(), signature.as_slice(), options);
+                    bus.authorised(&proxy, "Verify", &body).await?
+                }
+                Message::Descriptor(file) => {
+                    let body = (zbus::Fd::from(file), signature.as_slice(), options);
+                    bus.authorised(&proxy, "VerifyDescriptor", &body).await?
+                }
+            };
+            (valid, key.id)
         }
     };
     output.document(&json!({ "valid": valid, "by": by }), |_| {

@@ -19,14 +19,25 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads all that the descriptor holds. Blocks.
 pub(super) fn read(descriptor: OwnedFd) -> Result<Vec<u8>, Error> {
-    read_bounded(descriptor, LIMIT, PATIENCE)
+    read_bounded(descriptor, LIMIT, Some(PATIENCE))
+}
+
+/// Reads a regular file or memfd, and refuses a pipe: for callers whom nobody authorised and who
+/// shall not choose how long reading takes. Blocks.
+pub(super) fn read_file(descriptor: OwnedFd) -> Result<Vec<u8>, Error> {
+    read_bounded(descriptor, LIMIT, None)
 }
 
 fn refuse(why: impl Into<String>) -> Error {
     Error::argument("message descriptor", why)
 }
 
-fn read_bounded(descriptor: OwnedFd, limit: usize, patience: Duration) -> Result<Vec<u8>, Error> {
+/// `patience` is for a pipe; without it only a file will do.
+fn read_bounded(
+    descriptor: OwnedFd,
+    limit: usize,
+    patience: Option<Duration>,
+) -> Result<Vec<u8>, Error> {
     let status = nix::sys::stat::fstat(&descriptor).map_err(|e| refuse(e.desc()))?;
     let flags = nix::fcntl::fcntl(&descriptor, nix::fcntl::FcntlArg::F_GETFL)
         .map_err(|e| refuse(e.desc()))?;
@@ -35,10 +46,11 @@ fn read_bounded(descriptor: OwnedFd, limit: usize, patience: Duration) -> Result
         return Err(refuse("not open for reading"));
     }
     let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
-    match kind {
-        SFlag::S_IFREG => read_file(&File::from(descriptor), limit, status.st_size),
-        SFlag::S_IFIFO => read_pipe(File::from(descriptor), limit, patience),
-        _ => Err(refuse("neither a regular file, a memfd nor a pipe")),
+    match (kind, patience) {
+        (SFlag::S_IFREG, _) => read_regular(&File::from(descriptor), limit, status.st_size),
+        (SFlag::S_IFIFO, Some(patience)) => read_pipe(File::from(descriptor), limit, patience),
+        (_, Some(_)) => Err(refuse("neither a regular file, a memfd nor a pipe")),
+        (_, None) => Err(refuse("neither a regular file nor a memfd")),
     }
 }
 
@@ -51,7 +63,7 @@ fn too_large(got: usize, limit: usize) -> Error {
 }
 
 /// From the start, whatever the position is, and without moving it.
-fn read_file(file: &File, limit: usize, size: i64) -> Result<Vec<u8>, Error> {
+fn read_regular(file: &File, limit: usize, size: i64) -> Result<Vec<u8>, Error> {
     let size = usize::try_from(size).unwrap_or_default();
     if size > limit {
         return Err(too_large(size, limit));
@@ -101,7 +113,7 @@ mod tests {
     use super::*;
     use std::io::{Seek, Write};
 
-    const PATIENT: Duration = Duration::from_secs(60);
+    const PATIENT: Option<Duration> = Some(Duration::from_secs(60));
 
     fn file(content: &[u8]) -> File {
         let mut file = tempfile::tempfile().unwrap();
@@ -149,7 +161,7 @@ mod tests {
     #[test]
     fn a_pipe_that_stays_open_is_given_up() {
         let (reader, _writer) = std::io::pipe().unwrap();
-        let given_up = read_bounded(reader.into(), 10, Duration::from_millis(1));
+        let given_up = read_bounded(reader.into(), 10, Some(Duration::from_millis(1)));
         assert!(matches!(given_up, Err(Error::Stalled(_))));
     }
 
@@ -171,5 +183,14 @@ mod tests {
             let error = read_bounded(descriptor, 10, PATIENT).unwrap_err();
             assert!(matches!(error, Error::Argument { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn without_patience_a_pipe_is_refused_and_a_file_read() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(writer);
+        let error = read_bounded(reader.into(), 10, None).unwrap_err();
+        assert!(error.to_string().contains("neither a regular file nor"));
+        assert_eq!(read_bounded(file(b"m").into(), 10, None).unwrap(), b"m");
     }
 }

@@ -100,6 +100,29 @@ impl Key1 {
         Ok(self.shared.workers.run(work).await?)
     }
 
+    #[zbus(out_args("valid"))]
+    async fn verify_descriptor(
+        &self,
+        message: OwnedFd,
+        signature: &[u8],
+        options: Dictionary,
+    ) -> Result<bool, BusError> {
+        let record = self.record()?;
+        let context = options::context(&options)?;
+        let signature = inline(signature)?;
+        let work = move || {
+            let message = descriptor::read_file(message.into())?;
+            keyring::verify(
+                record.algorithm,
+                &record.public,
+                &message,
+                &signature,
+                &context,
+            )
+        };
+        Ok(self.shared.verifiers.run(work).await?)
+    }
+
     async fn revoke(
         &self,
         #[zbus(header)] header: Header<'_>,

@@ -1,13 +1,13 @@
 //! `org.quantumos.Keys1`: the collection, beside ObjectManager.
 
 use super::failure::Answer;
-use super::{CREATE, Shared, key_path, options};
+use super::{CREATE, Shared, descriptor, key_path, options};
 use crate::{Error, keyring};
 use quantumos_dbus::{Dictionary, Error as BusError};
 use quantumos_pqc::{Algorithm, PublicKey};
 use std::sync::Arc;
-use zbus::OwnedObjectPath;
 use zbus::message::Header;
+use zbus::{OwnedFd, OwnedObjectPath};
 
 /// The most bytes of a message inside a call; larger ones go by descriptor.
 pub(super) const INLINE_LIMIT: usize = 1 << 20;
@@ -64,6 +64,26 @@ impl Keys1 {
         let (message, signature) = (inline(message)?, inline(signature)?);
         let work = move || keyring::verify(algorithm, &public, &message, &signature, &context);
         Ok(self.0.workers.run(work).await?)
+    }
+
+    #[zbus(out_args("valid"))]
+    async fn verify_descriptor(
+        &self,
+        algorithm: &str,
+        public_key: &[u8],
+        message: OwnedFd,
+        signature: &[u8],
+        options: Dictionary,
+    ) -> Result<bool, BusError> {
+        let algorithm: Algorithm = algorithm.parse().map_err(Error::Crypto)?;
+        let context = options::context(&options)?;
+        let public = PublicKey::from_bytes(public_key).map_err(Error::Crypto)?;
+        let signature = inline(signature)?;
+        let work = move || {
+            let message = descriptor::read_file(message.into())?;
+            keyring::verify(algorithm, &public, &message, &signature, &context)
+        };
+        Ok(self.0.verifiers.run(work).await?)
     }
 
     #[zbus(property)]

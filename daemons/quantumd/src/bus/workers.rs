@@ -37,7 +37,7 @@ impl Workers {
         Self::new(processors.min(4), 256)
     }
 
-    /// Two: each may hold 64 MiB.
+    /// Two at once: each may hold 64 MiB.
     pub(super) fn for_descriptors() -> Self {
         Self::new(2, 16)
     }
