@@ -85,6 +85,7 @@ impl Alert {
                     Value::Number(number) => number.to_string(),
                     Value::Flag(flag) => flag.to_string(),
                     Value::Address(address) => address.to_string(),
+                    Value::Hexadecimal(number) => format!("{number:x}"),
                 });
             });
             if !values.is_empty() {

@@ -1,160 +1,10 @@
 //! What a rule is matched against: events of a class, with fields that hold bytes, numbers, flags or addresses.
-//! Field names are Sigma's (the taxonomy of Sysmon for Linux); those of our own are listed after them.
+//! Classes are listed in [`Class`], fields in [`Field`].
 //! Values are bytes, not text, since names and arguments come from hostile programs.
 
+use crate::class::Class;
+use crate::field::Field;
 use std::net::IpAddr;
-
-/// What kind of thing happened: Sigma's category, and the way to our classes on the bus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Class {
-    /// A program was executed.
-    ProcessCreation,
-    /// A process ended.
-    ProcessTermination,
-    /// A file was created or opened for writing.
-    FileEvent,
-    /// A file was opened for reading.
-    FileAccess,
-    /// A connection was made or attempted.
-    NetworkConnection,
-}
-
-impl Class {
-    /// Every class.
-    pub const ALL: [Class; 5] = [
-        Class::ProcessCreation,
-        Class::ProcessTermination,
-        Class::FileEvent,
-        Class::FileAccess,
-        Class::NetworkConnection,
-    ];
-
-    /// Sigma's name of the category.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Class::ProcessCreation => "process_creation",
-            Class::ProcessTermination => "process_termination",
-            Class::FileEvent => "file_event",
-            Class::FileAccess => "file_access",
-            Class::NetworkConnection => "network_connection",
-        }
-    }
-
-    /// The class of one of Sigma's categories.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Class> {
-        Class::ALL.into_iter().find(|class| class.name() == name)
-    }
-
-    /// Whether events of this class can carry a field.
-    #[must_use]
-    pub fn carries(self, field: Field) -> bool {
-        match field {
-            Field::TargetFilename => matches!(self, Class::FileEvent | Class::FileAccess),
-            Field::DestinationIp
-            | Field::DestinationPort
-            | Field::DestinationIsIpv6
-            | Field::SourceIp
-            | Field::SourcePort
-            | Field::Protocol
-            | Field::Initiated => self == Class::NetworkConnection,
-            Field::ExitCode | Field::ExitSignal => self == Class::ProcessTermination,
-            _ => true,
-        }
-    }
-}
-
-macro_rules! fields {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// A field of an event, by Sigma's name.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[repr(u8)]
-        pub enum Field { $($(#[$doc])* $name,)* }
-
-        impl Field {
-            /// Every field.
-            pub const ALL: &'static [Field] = &[$(Field::$name,)*];
-
-            /// The name that rules use.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Field::$name => stringify!($name),)* }
-            }
-        }
-    };
-}
-
-fields! {
-    /// The executable's path.
-    Image,
-    /// Arguments joined by single spaces.
-    CommandLine,
-    /// The working directory.
-    CurrentDirectory,
-    /// The user's name, or the number where it has none.
-    User,
-    /// The login session's user id (the audit login uid).
-    LogonId,
-    /// The process's id.
-    ProcessId,
-    /// The parent's executable.
-    ParentImage,
-    /// The parent's arguments.
-    ParentCommandLine,
-    /// The parent's process id.
-    ParentProcessId,
-    /// The parent's user.
-    ParentUser,
-    /// The file of a file event.
-    TargetFilename,
-    /// The peer's address.
-    DestinationIp,
-    /// The peer's port.
-    DestinationPort,
-    /// Whether the peer's address is IPv6.
-    DestinationIsIpv6,
-    /// Our address.
-    SourceIp,
-    /// Our port.
-    SourcePort,
-    /// tcp or udp.
-    Protocol,
-    /// Whether this host opened the connection.
-    Initiated,
-    /// Ours: the kernel's name of the task (at most 15 bytes).
-    Comm,
-    /// Ours: the effective user id.
-    EffectiveUid,
-    /// Ours: the real user id.
-    Uid,
-    /// Ours: the systemd unit.
-    Unit,
-    /// Ours: the controlling terminal, absent where there is none.
-    Terminal,
-    /// Ours: how the program was executed: `file`, `memfd`, `deleted`.
-    ImageKind,
-    /// Ours: the executables of all ancestors, the parent first. A list: any element may match.
-    AncestorImages,
-    /// Ours: the login shell of the user's passwd entry.
-    UserShell,
-    /// Ours: the exit code of an ended process.
-    ExitCode,
-    /// Ours: the signal that ended a process.
-    ExitSignal,
-}
-
-impl Field {
-    /// The field of a name as rules write it. Sigma's field names are case-sensitive.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Field> {
-        Field::ALL
-            .iter()
-            .copied()
-            .find(|field| field.name() == name)
-    }
-}
 
 /// One value of a field.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -167,6 +17,8 @@ pub enum Value<'a> {
     Flag(bool),
     /// An address.
     Address(IpAddr),
+    /// A system call's argument, which the audit system writes in hexadecimal.
+    Hexadecimal(u64),
 }
 
 /// Something that rules can be matched against.
@@ -185,6 +37,7 @@ pub(crate) fn bytes_of<'a>(value: Value<'a>, room: &'a mut Room) -> &'a [u8] {
         Value::Flag(false) => b"false",
         Value::Number(number) => room.write(format_args!("{number}")),
         Value::Address(address) => room.write(format_args!("{address}")),
+        Value::Hexadecimal(number) => room.write(format_args!("{number:x}")),
     }
 }
 
@@ -235,6 +88,7 @@ enum Owned {
     Number(i64),
     Flag(bool),
     Address(IpAddr),
+    Hexadecimal(u64),
 }
 
 impl Record {
@@ -262,6 +116,7 @@ impl Record {
             Value::Number(number) => Owned::Number(number),
             Value::Flag(flag) => Owned::Flag(flag),
             Value::Address(address) => Owned::Address(address),
+            Value::Hexadecimal(number) => Owned::Hexadecimal(number),
         };
         self.values.push((field, owned));
         self
@@ -280,6 +135,7 @@ impl Event for Record {
                 Owned::Number(number) => Value::Number(*number),
                 Owned::Flag(flag) => Value::Flag(*flag),
                 Owned::Address(address) => Value::Address(*address),
+                Owned::Hexadecimal(number) => Value::Hexadecimal(*number),
             });
         }
     }

@@ -1,7 +1,7 @@
 //! A rule after compilation: a boolean expression over numbered atoms, constants folded away.
 //! Atoms are shared between the rules of a class, so that a test that ten rules use is made once.
 
-use crate::event::Field;
+use crate::field::Field;
 use crate::modifier::{Mode, Predicate};
 use crate::pattern::Wildcard;
 

@@ -1,8 +1,8 @@
 //! One pass over a field's text finds every literal that any rule looks for in it.
 //! Each literal leads to the atoms that use it, with what is left to check: where it stands, or the whole pattern.
 
-use crate::event::Field;
 use crate::expression::{Atom, AtomId};
+use crate::field::Field;
 use crate::modifier::Predicate;
 use crate::pattern::{Anchor, Wildcard};
 use aho_corasick::{AhoCorasick, BuildError, MatchKind};

@@ -15,17 +15,22 @@
 //! assert_eq!(rules.matcher.matches(&event, &mut scratch), [0]);
 //! ```
 
+mod audit;
+mod class;
 mod compile;
 mod condition;
 mod encoding;
 mod error;
 mod event;
+mod expand;
 mod expression;
+mod field;
 mod index;
 mod logsource;
 mod matcher;
 mod modifier;
 mod needs;
+mod options;
 mod pattern;
 mod rule;
 mod ruleset;
@@ -34,13 +39,16 @@ mod yaml;
 #[cfg(test)]
 mod reference;
 
+pub use class::Class;
 pub use condition::{Condition, Quantity};
 pub use error::RuleError;
-pub use event::{Class, Event, Field, Record, Value};
+pub use event::{Event, Record, Value};
 pub use expression::Evidence;
+pub use field::Field;
 pub use logsource::{Applies, LogSource};
 pub use matcher::{Matcher, Scratch};
 pub use needs::{Literal, Needs};
+pub use options::Options;
 pub use pattern::{Anchor, Wildcard};
 pub use rule::{Level, Rule};
 pub use ruleset::{Fate, Listed, RuleSet, Source};

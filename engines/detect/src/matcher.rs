@@ -4,9 +4,11 @@
 //! the rules that cannot match without it, and only those have their condition evaluated. Regular expressions,
 //! networks and numbers are tested when a condition asks, once. Nothing is allocated after the first events.
 
+use crate::class::Class;
 use crate::compile::ClassRules;
-use crate::event::{Class, Event, Field, Room, Value, bytes_of};
+use crate::event::{Event, Room, Value, bytes_of};
 use crate::expression::{Atom, AtomId, Evidence, Expression};
+use crate::field::Field;
 use crate::index::{self, FieldIndex};
 use crate::modifier::{self, Mode, Predicate};
 use aho_corasick::BuildError;
@@ -257,7 +259,7 @@ impl Scratch {
 impl Atom {
     fn looks_at(&self, field: Field) -> bool {
         let other = match &self.predicate {
-            Predicate::SameAs { other, .. } => Field::from_name(other),
+            Predicate::SameAs { field, .. } => *field,
             _ => None,
         };
         self.field == field || other == Some(field)
@@ -309,11 +311,16 @@ fn holds<'a>(
             };
             left.is_some_and(|left| comparison.holds(left, *number))
         }
-        Predicate::SameAs { other, mode, cased } => {
+        Predicate::SameAs {
+            field: other,
+            mode,
+            cased,
+            ..
+        } => {
             let left = bytes_of(value, room);
             let mut same = false;
-            if let Some(field) = Field::from_name(other) {
-                event.each(field, &mut |right| {
+            if let Some(field) = other {
+                event.each(*field, &mut |right| {
                     let mut room = Room::new();
                     same = same || compares(left, bytes_of(right, &mut room), *mode, *cased);
                 });

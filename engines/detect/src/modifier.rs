@@ -6,6 +6,8 @@
 
 use crate::encoding::{base64, base64_at, dashes, utf16};
 use crate::error::{Place, RuleError};
+use crate::expand::{self, Placeholders};
+use crate::field::Field;
 use crate::pattern::{Part, Wildcard};
 use crate::rule::Selection;
 use crate::yaml::{Node, short};
@@ -43,6 +45,7 @@ pub(crate) enum Predicate {
     /// Another field holds the same.
     SameAs {
         other: String,
+        field: Option<Field>,
         mode: Mode,
         cased: bool,
     },
@@ -83,7 +86,12 @@ enum Compare {
 }
 
 /// Turns `Field|modifiers` and its values into tests.
-pub(crate) fn apply(key: &str, at: Place, values: &[&Node]) -> Result<Selection, RuleError> {
+pub(crate) fn apply(
+    key: &str,
+    at: Place,
+    values: &[&Node],
+    placeholders: &mut Placeholders<'_>,
+) -> Result<Selection, RuleError> {
     let mut words = key.split('|');
     let field = words.next().unwrap_or_default();
     if field.len() > 128 || field.chars().any(char::is_control) {
@@ -98,7 +106,7 @@ pub(crate) fn apply(key: &str, at: Place, values: &[&Node]) -> Result<Selection,
     } else {
         Mode::Whole
     });
-    let (mut all, mut cased, mut negated) = (false, false, false);
+    let (mut all, mut cased, mut negated, mut expanded) = (false, false, false, false);
     let mut changes = Vec::new();
     for word in words {
         let text_mode = |how: Compare, mode: Mode| match how {
@@ -153,12 +161,7 @@ pub(crate) fn apply(key: &str, at: Place, values: &[&Node]) -> Result<Selection,
             "base64" | "base64offset" | "windash" | "wide" | "utf16" | "utf16le" | "utf16be" => {
                 changes.push(word)
             }
-            "expand" => {
-                return Err(RuleError::new(
-                    at,
-                    "placeholders (`expand`) are not supported",
-                ));
-            }
+            "expand" => expanded = true,
             other => {
                 return Err(RuleError::new(
                     at,
@@ -177,6 +180,13 @@ pub(crate) fn apply(key: &str, at: Place, values: &[&Node]) -> Result<Selection,
         // `all` over one value is harmless; the specification only advises against it.
         all = false;
     }
+    let filled;
+    let values = if expanded {
+        filled = expand::fill(values, placeholders)?;
+        &filled.iter().collect::<Vec<_>>()[..]
+    } else {
+        values
+    };
     let mut tests = Vec::new();
     for value in values {
         tests.push(test(field, value, how, cased, &changes)?);
@@ -228,6 +238,9 @@ fn test(
         };
     }
     match how {
+        Compare::Text(Mode::Contains) if field.is_empty() && value.is_number() => {
+            Ok(leaf(word(text)))
+        }
         Compare::Text(mode) => {
             let mut patterns = vec![Wildcard::parse(text)];
             for change in changes {
@@ -297,9 +310,26 @@ fn test(
         },
         Compare::FieldReference(mode) => Ok(leaf(Predicate::SameAs {
             other: text.to_string(),
+            field: Field::from_name(text),
             mode,
             cased,
         })),
+    }
+}
+
+/// A number as a keyword: a word of its own, since digits stand in nearly every text.
+fn word(digits: &str) -> Predicate {
+    let pattern = format!("(?:^|[^0-9A-Za-z]){digits}(?:$|[^0-9A-Za-z])");
+    match RegexBuilder::new(&pattern).unicode(false).build() {
+        Ok(regex) => Predicate::Regex {
+            regex,
+            flags: [false; 3],
+        },
+        // Digits make no wrong expression; were it one, the text itself would be looked for.
+        Err(_) => Predicate::Like {
+            pattern: Mode::Contains.open(Wildcard::literal(digits)),
+            cased: false,
+        },
     }
 }
 

@@ -1,8 +1,9 @@
 //! What a field must hold for any rule to match: so that whoever delivers events can leave the rest out at the source.
 //! For each rule a set of literals is chosen of which one must stand in the field; rules without such a set are named.
 
-use crate::event::{Class, Field};
+use crate::class::Class;
 use crate::expression::{Atom, AtomId};
+use crate::field::Field;
 use crate::matcher::Matcher;
 use crate::modifier::Predicate;
 use crate::pattern::{Anchor, Part, Wildcard};

@@ -2,8 +2,9 @@
 //! It walks the parsed rule with no index, no folding and no sharing.
 
 use crate::condition::{Condition, Quantity};
-use crate::event::{Event, Field, Record, Room, Value, bytes_of};
+use crate::event::{Event, Record, Room, Value, bytes_of};
 use crate::expression::Atom;
+use crate::field::Field;
 use crate::modifier::{Predicate, Test};
 use crate::rule::{self, Detection, Document, Selection};
 use crate::ruleset::{RuleSet, Source};
@@ -50,7 +51,6 @@ fn holds(test: &Test, event: &Record) -> bool {
             "User",
             "ParentImage",
             "ParentCommandLine",
-            "TargetFilename",
         ];
         return fields.iter().any(|f| {
             holds(
@@ -193,7 +193,7 @@ proptest! {
             let found = set.matcher.matches(event, &mut scratch).to_vec();
             for (listed, text) in set.report.iter().zip(&files) {
                 let documents = yaml::parse(text).unwrap();
-                let Ok(Document::Rule(_, detection)) = rule::read(&documents[0]) else { panic!("{text}") };
+                let Ok(Document::Rule(_, detection)) = rule::read(&documents[0], &std::collections::BTreeMap::new()) else { panic!("{text}") };
                 let expected = matches(&detection, event);
                 match &listed.fate {
                     crate::Fate::Loaded { rule, .. } => {

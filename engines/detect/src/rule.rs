@@ -3,9 +3,11 @@
 
 use crate::condition::{self, Condition};
 use crate::error::{Place, RuleError};
+use crate::expand::Placeholders;
 use crate::logsource::LogSource;
 use crate::modifier::{self, Test};
 use crate::yaml::{Data, Node, short};
+use std::collections::BTreeMap;
 
 /// The most tests (field, modifier, value) in one rule.
 const MAX_TESTS: usize = 10_000;
@@ -78,6 +80,8 @@ pub(crate) struct Detection {
     pub(crate) selections: Vec<Selection>,
     /// The rule matches when any of these does.
     pub(crate) conditions: Vec<Condition>,
+    /// Placeholders that the configuration doesn't fill.
+    pub(crate) unfilled: Vec<String>,
 }
 
 /// A search identifier's tree of tests.
@@ -97,7 +101,10 @@ pub(crate) enum Document {
 }
 
 /// Reads one document.
-pub(crate) fn read(node: &Node) -> Result<Document, RuleError> {
+pub(crate) fn read(
+    node: &Node,
+    placeholders: &BTreeMap<String, Vec<String>>,
+) -> Result<Document, RuleError> {
     if !matches!(node.data, Data::Map(_)) {
         return Err(RuleError::new(
             node.at,
@@ -161,7 +168,8 @@ pub(crate) fn read(node: &Node) -> Result<Document, RuleError> {
         log_source: log_source(required(node, "logsource")?)?,
         title,
     };
-    let detection = detection(required(node, "detection")?)?;
+    let mut placeholders = Placeholders::new(placeholders);
+    let detection = detection(required(node, "detection")?, &mut placeholders)?;
     Ok(Document::Rule(Box::new(rule), detection))
 }
 
@@ -231,10 +239,11 @@ fn log_source(node: &Node) -> Result<LogSource, RuleError> {
         product: optional_text(node, "product", 64)?,
         category: optional_text(node, "category", 64)?,
         service: optional_text(node, "service", 64)?,
+        definition: optional_text(node, "definition", 64 * 1024)?,
     })
 }
 
-fn detection(node: &Node) -> Result<Detection, RuleError> {
+fn detection(node: &Node, placeholders: &mut Placeholders<'_>) -> Result<Detection, RuleError> {
     let Data::Map(entries) = &node.data else {
         return Err(RuleError::new(
             node.at,
@@ -255,7 +264,7 @@ fn detection(node: &Node) -> Result<Detection, RuleError> {
             }
             name => {
                 names.push(name);
-                selections.push(selection(value, &mut tests)?);
+                selections.push(selection(value, &mut tests, placeholders)?);
             }
         }
     }
@@ -283,11 +292,16 @@ fn detection(node: &Node) -> Result<Detection, RuleError> {
     Ok(Detection {
         selections,
         conditions,
+        unfilled: placeholders.take_unfilled(),
     })
 }
 
 /// A map means all of its fields, a list means any of its items, a single value is a keyword.
-fn selection(node: &Node, tests: &mut usize) -> Result<Selection, RuleError> {
+fn selection(
+    node: &Node,
+    tests: &mut usize,
+    placeholders: &mut Placeholders<'_>,
+) -> Result<Selection, RuleError> {
     match &node.data {
         Data::Map(entries) if entries.is_empty() => {
             Err(RuleError::new(node.at, "an empty selection"))
@@ -295,7 +309,7 @@ fn selection(node: &Node, tests: &mut usize) -> Result<Selection, RuleError> {
         Data::Map(entries) => {
             let all: Result<Vec<_>, _> = entries
                 .iter()
-                .map(|(key, value)| field(key, value, tests))
+                .map(|(key, value)| field(key, value, tests, placeholders))
                 .collect();
             Ok(Selection::All(all?))
         }
@@ -305,7 +319,7 @@ fn selection(node: &Node, tests: &mut usize) -> Result<Selection, RuleError> {
                 .iter()
                 .map(|item| match &item.data {
                     Data::List(_) => Err(RuleError::new(item.at, "a list inside a list")),
-                    _ => selection(item, tests),
+                    _ => selection(item, tests, placeholders),
                 })
                 .collect();
             Ok(Selection::Any(any?))
@@ -318,13 +332,18 @@ fn selection(node: &Node, tests: &mut usize) -> Result<Selection, RuleError> {
                     plain: false,
                 },
             };
-            field(&place, node, tests)
+            field(&place, node, tests, placeholders)
         }
     }
 }
 
 /// `Field|modifier|modifier: value` or a list of values.
-fn field(key: &Node, value: &Node, tests: &mut usize) -> Result<Selection, RuleError> {
+fn field(
+    key: &Node,
+    value: &Node,
+    tests: &mut usize,
+    placeholders: &mut Placeholders<'_>,
+) -> Result<Selection, RuleError> {
     let values: Vec<&Node> = match &value.data {
         Data::List(items) if items.is_empty() => {
             return Err(RuleError::new(value.at, "an empty list of values"));
@@ -345,7 +364,12 @@ fn field(key: &Node, value: &Node, tests: &mut usize) -> Result<Selection, RuleE
             format!("more than {MAX_TESTS} tests in one rule"),
         ));
     }
-    modifier::apply(key.text().unwrap_or_default(), key.at, &values)
+    modifier::apply(
+        key.text().unwrap_or_default(),
+        key.at,
+        &values,
+        placeholders,
+    )
 }
 
 /// The place of a document, for errors found later.

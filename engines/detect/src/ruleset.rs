@@ -1,11 +1,15 @@
 //! Rule files to one matcher, with the fate of every rule: loaded, not applicable (why) or failed (where and why).
 //! One rule that fails takes nothing else down with it.
 
-use crate::compile::{Atoms, ClassRules};
+use crate::audit;
+use crate::class::Class;
+use crate::compile::{Atoms, ClassRules, Surroundings};
 use crate::error::RuleError;
 use crate::expression::Expression;
+use crate::field::Field;
 use crate::logsource::Applies;
 use crate::matcher::Matcher;
+use crate::options::Options;
 use crate::rule::{self, Document, Level, Rule};
 use crate::yaml::{self, short};
 use std::collections::HashMap;
@@ -64,7 +68,21 @@ pub struct RuleSet {
 impl RuleSet {
     /// Compiles rule files. Never fails as a whole: see [`RuleSet::report`].
     pub fn compile<'a>(sources: impl IntoIterator<Item = Source<'a>>) -> RuleSet {
-        let mut builder = Builder::default();
+        Self::compile_for(sources, &Options::default())
+    }
+
+    /// Compiles rule files for a host.
+    pub fn compile_for<'a>(
+        sources: impl IntoIterator<Item = Source<'a>>,
+        options: &Options,
+    ) -> RuleSet {
+        let mut builder = Builder {
+            options,
+            rules: Vec::new(),
+            report: Vec::new(),
+            classes: Vec::new(),
+            ids: HashMap::new(),
+        };
         for source in sources {
             builder.file(source);
         }
@@ -86,15 +104,15 @@ impl RuleSet {
     }
 }
 
-#[derive(Default)]
-struct Builder {
+struct Builder<'o> {
+    options: &'o Options,
     rules: Vec<Rule>,
     report: Vec<Listed>,
     classes: Vec<ClassRules>,
     ids: HashMap<String, String>,
 }
 
-impl Builder {
+impl Builder<'_> {
     fn file(&mut self, source: Source<'_>) {
         let listed = |fate| Listed {
             file: source.name.into(),
@@ -116,7 +134,7 @@ impl Builder {
             self.report.push(listed(Fate::Failed(error)));
         }
         for document in &documents {
-            let report = match rule::read(document) {
+            let report = match rule::read(document, &self.options.placeholders) {
                 Ok(Document::Rule(rule, detection)) => {
                     let place = rule::place(document);
                     let mut report = listed(Fate::NotApplicable(String::new()));
@@ -148,44 +166,111 @@ impl Builder {
     }
 
     fn rule(&mut self, rule: Rule, detection: &rule::Detection) -> Fate {
-        let class = match rule.log_source.applies() {
-            Applies::Events(class) => class,
+        if !detection.unfilled.is_empty() {
+            return Fate::NotApplicable(format!(
+                "the configuration gives no value for {}",
+                detection.unfilled.join(", ")
+            ));
+        }
+        let writers = match rule.log_source.applies() {
             Applies::Nowhere(why) => return Fate::NotApplicable(why),
+            Applies::Messages(writers) => writers,
+            _ => Vec::new(),
         };
-        let position = self
-            .classes
-            .iter()
-            .position(|c| c.class == class)
-            .unwrap_or_else(|| {
-                self.classes.push(ClassRules {
-                    class,
-                    atoms: Atoms::new(class),
-                    rules: Vec::new(),
-                });
-                self.classes.len() - 1
-            });
-        let ClassRules { atoms, rules, .. } = &mut self.classes[position];
-        let mut absent = Vec::new();
-        match atoms.detection(detection, &mut absent) {
-            Expression::Constant(false) if absent.is_empty() => {
-                Fate::NotApplicable("its condition can never hold".into())
+        let places: &[(Class, &[Field])] = match rule.log_source.applies() {
+            Applies::Events(class) => &[(class, class.texts())],
+            Applies::Messages(_) => &[(Class::Log, Class::Log.texts())],
+            _ => &[
+                (Class::Log, Class::Log.texts()),
+                (Class::ProcessCreation, &[Field::CommandLine]),
+            ],
+        };
+        let number = self.rules.len() as u32;
+        let mut why = None;
+        let mut missing: Option<Vec<String>> = None;
+        for (class, texts) in places {
+            match self.class(*class, texts, &writers, &rule, detection) {
+                Ok((expression, absent)) => {
+                    let (_, rules) = self.of_class(*class);
+                    rules.push((number, expression));
+                    missing = Some(match missing {
+                        None => absent,
+                        Some(before) => before
+                            .into_iter()
+                            .filter(|name| absent.contains(name))
+                            .collect(),
+                    });
+                }
+                Err(reason) => why = why.or(Some(reason)),
             }
-            Expression::Constant(false) => Fate::NotApplicable(format!(
-                "it needs {}, which {} events do not carry",
-                absent.join(", "),
-                class.name()
-            )),
-            Expression::Constant(true) => Fate::NotApplicable("its condition always holds".into()),
-            expression => {
-                let number = self.rules.len() as u32;
-                rules.push((number, expression));
+        }
+        match (missing, why) {
+            (Some(absent), _) => {
                 self.rules.push(rule);
                 Fate::Loaded {
                     rule: number,
                     absent,
                 }
             }
+            (None, why) => Fate::NotApplicable(why.unwrap_or_default()),
         }
+    }
+
+    /// The rule over events of one class, and what it tests that they never carry; or why it can't be.
+    fn class(
+        &mut self,
+        class: Class,
+        texts: &[Field],
+        writers: &[(Field, String)],
+        rule: &Rule,
+        detection: &rule::Detection,
+    ) -> Result<(Expression, Vec<String>), String> {
+        if !self.options.classes.contains(&class) {
+            return Err(format!("no probe reports {} events", class.name()));
+        }
+        let definition = rule.log_source.definition.as_deref().unwrap_or_default();
+        let watches = audit::watches(definition);
+        let mut around = Surroundings {
+            options: self.options,
+            texts,
+            reads: audit::sees_reads(&watches, &rule.tags),
+            watches: &watches,
+            absent: Vec::new(),
+        };
+        let (atoms, _) = self.of_class(class);
+        let expression = atoms.detection(detection, &mut around);
+        let absent = around.absent;
+        match expression {
+            Expression::Constant(false) if absent.is_empty() => {
+                Err("its condition can never hold".into())
+            }
+            Expression::Constant(false) => Err(format!(
+                "it needs {}, which {} events do not carry",
+                absent.join(", "),
+                class.name()
+            )),
+            Expression::Constant(true) => Err("its condition always holds".into()),
+            expression if writers.is_empty() => Ok((expression, absent)),
+            expression => {
+                let (atoms, _) = self.of_class(class);
+                let written = atoms.any_of(writers);
+                Ok((Expression::all([expression, written]), absent))
+            }
+        }
+    }
+
+    fn of_class(&mut self, class: Class) -> (&mut Atoms, &mut Vec<(u32, Expression)>) {
+        let known = self.classes.iter().position(|c| c.class == class);
+        let position = known.unwrap_or_else(|| {
+            self.classes.push(ClassRules {
+                class,
+                atoms: Atoms::new(class),
+                rules: Vec::new(),
+            });
+            self.classes.len() - 1
+        });
+        let ClassRules { atoms, rules, .. } = &mut self.classes[position];
+        (atoms, rules)
     }
 
     fn finish(self) -> RuleSet {

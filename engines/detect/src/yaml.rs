@@ -48,6 +48,11 @@ impl Node {
         matches!(&self.data, Data::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
+    /// Whether this is a whole number without quotes or sign.
+    pub(crate) fn is_number(&self) -> bool {
+        matches!(&self.data, Data::Scalar { text, plain: true } if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
+    }
+
     /// The value of a key in a map.
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         match &self.data {

@@ -240,7 +240,7 @@ fn refuses_with_the_line() {
             "null",
         ),
         (
-            "  s:\n    Image|expand: '%x%'\n  condition: s\n",
+            "  s:\n    Image|expand: '%x'\n  condition: s\n",
             6,
             "placeholders",
         ),
