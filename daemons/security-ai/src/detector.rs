@@ -10,7 +10,7 @@ use crate::process::Processes;
 use crate::settings::Rules;
 use crate::units::Units;
 use nix::time::{ClockId, clock_gettime};
-use quantumos_detect::{RuleSet, Scratch};
+use quantumos_detect::{Audited, Evidence, RuleSet, Scratch};
 use quantumos_ebpf::{Context, Event, ProcessKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -156,22 +156,50 @@ impl Detector {
             accounts: &self.accounts,
             units: &self.units,
         };
-        let ruling = &self.ruling;
-        for &rule in ruling.set.matcher.matches(&view, &mut self.scratch) {
-            self.matches += 1;
-            if ruling.silent.get(rule as usize).copied().unwrap_or(true) {
-                continue;
-            }
-            let evidence = ruling.set.matcher.explain(rule, &view);
+        let mut asked = Asked {
+            ruling: &self.ruling,
+            scratch: &mut self.scratch,
+            matches: 0,
+            alerts: 0,
+        };
+        let mut say = |rule: &quantumos_detect::Rule, evidence: &[Evidence]| {
             let time = real_time(context.time);
-            raise(Alert::new(
-                &ruling.set.rules[rule as usize],
-                &evidence,
-                &view,
-                &self.masker,
-                time,
-            ));
-            self.alerts += 1;
+            raise(Alert::new(rule, evidence, &view, &self.masker, time));
+        };
+        asked.about(&view, &mut say);
+        for record in Audited::of(&view) {
+            asked.about(&record, &mut say);
+        }
+        let Asked {
+            matches, alerts, ..
+        } = asked;
+        self.matches += matches;
+        self.alerts += alerts;
+    }
+}
+
+/// The rules, being asked.
+struct Asked<'a> {
+    ruling: &'a Ruling,
+    scratch: &'a mut Scratch,
+    matches: u64,
+    alerts: u64,
+}
+
+impl Asked<'_> {
+    /// Asks about one event, and says which rules that aren't silenced match it, and why.
+    fn about(
+        &mut self,
+        event: &impl quantumos_detect::Event,
+        say: &mut impl FnMut(&quantumos_detect::Rule, &[Evidence]),
+    ) {
+        let Ruling { set, silent } = self.ruling;
+        for &rule in set.matcher.matches(event, self.scratch) {
+            self.matches += 1;
+            if !silent.get(rule as usize).copied().unwrap_or(true) {
+                say(&set.rules[rule as usize], &set.matcher.explain(rule, event));
+                self.alerts += 1;
+            }
         }
     }
 }
@@ -363,6 +391,36 @@ detection: {s: {TargetFilename: /etc/shadow}, f: {Image: /usr/bin/su}, condition
             ),
             ("/usr/bin/cat", "/etc/shadow")
         );
+    }
+
+    #[test]
+    fn rules_for_auditd_see_kernel_events() {
+        let folder = tempfile::tempdir().unwrap();
+        let rules = "title: World-writable\nid: mode\nlogsource: {product: linux, service: auditd}\ndetection:\n  s: {type: EXECVE, a0: chmod, a1: 777}\n  condition: s\n---\ntitle: Preload\nid: preload\nlogsource: {product: linux, service: auditd}\ndetection:\n  s: {type: PATH, name: /etc/ld.so.preload}\n  condition: s\n";
+        let set = RuleSet::compile([Source {
+            name: "r.yml",
+            text: rules,
+        }]);
+        let ruling = Ruling::new(set, &Rules::default());
+        let mut detector = Detector::new(Arc::new(ruling), Proc::new(folder.path()), 100).unwrap();
+        let open = |read: bool| {
+            Event::Open(OpenEvent {
+                path: b"/etc/ld.so.preload".to_vec(),
+                read,
+                write: !read,
+                ..OpenEvent::default()
+            })
+        };
+        let events = [
+            exec(1, "/usr/bin/chmod", b"chmod\x00777\0/x\0"),
+            exec(1, "/usr/bin/chmod", b"chmod\x00755\0/777\0"),
+            open(true),
+            open(false),
+        ];
+        let raised = alerts(&mut detector, &events);
+        let rules: Vec<_> = raised.iter().map(|alert| alert.rule.as_str()).collect();
+        assert_eq!(rules, ["mode", "preload"], "{raised:?}");
+        assert!(raised[0].explanation.contains("a1 is \"777\""));
     }
 
     #[test]

@@ -141,6 +141,12 @@ impl View<'_> {
     fn of_event(&self, field: Field, visit: &mut dyn FnMut(Value<'_>)) {
         match (self.what, field) {
             (What::Executed(event, _), Field::CurrentDirectory) => text(&event.directory, visit),
+            (What::Executed(event, _), field) if field.is_argument() => {
+                let argument = field.argument().and_then(|n| event.arguments().nth(n));
+                if let Some(argument) = argument {
+                    visit(Value::Bytes(argument));
+                }
+            }
             (What::Executed(event, _), Field::Terminal) => text(&event.terminal, visit),
             // Sysmon's number for "nobody logged in" is 0, and the public rules rely on it.
             (What::Executed(event, _), Field::LogonId) => {
@@ -154,6 +160,7 @@ impl View<'_> {
             (What::Read(event) | What::Written(event), Field::TargetFilename) => {
                 text(&event.path, visit)
             }
+            (What::Written(event), Field::Created) => visit(Value::Flag(event.created)),
             (What::Connecting(event), Field::DestinationIp) => {
                 visit(Value::Address(event.address.to_canonical()))
             }

@@ -1,7 +1,7 @@
 //! The files whose opens the kernel reports, derived from the rules in force.
 //! What the kernel can compare is a path, the start of a path, or a file's name; the rest of a rule is checked here.
 
-use quantumos_detect::{Anchor, Class, Field, Literal, RuleSet};
+use quantumos_detect::{Anchor, Class, Field, Literal, Needs, Record, RuleSet};
 use quantumos_ebpf::{Access, Pattern, Watch};
 use std::collections::BTreeMap;
 
@@ -22,11 +22,20 @@ pub struct Watchlist {
 pub fn of(rules: &RuleSet) -> Watchlist {
     let mut list = Watchlist::default();
     let mut patterns: BTreeMap<(u8, Vec<u8>), Access> = BTreeMap::new();
-    for (class, access) in [
-        (Class::FileEvent, Access::Write),
-        (Class::FileAccess, Access::Read),
+    for (needs, access) in [
+        (
+            rules.matcher.needs(Class::FileEvent, Field::TargetFilename),
+            Access::Write,
+        ),
+        (
+            rules
+                .matcher
+                .needs(Class::FileAccess, Field::TargetFilename),
+            Access::Read,
+        ),
+        (audited(rules, "w"), Access::Write),
+        (audited(rules, "r"), Access::Read),
     ] {
-        let needs = rules.matcher.needs(class, Field::TargetFilename);
         let unbounded = needs
             .anything
             .iter()
@@ -62,6 +71,35 @@ pub fn of(rules: &RuleSet) -> Watchlist {
         })
         .collect();
     list
+}
+
+/// What rules for auditd need of the paths of opened files.
+fn audited(rules: &RuleSet, permission: &str) -> Needs {
+    let mut open = Record::new(Class::Audit).with(Field::Permission, permission);
+    for (field, values) in [
+        (
+            Field::RecordType,
+            &["SYSCALL", "PATH", "CWD", "PROCTITLE"][..],
+        ),
+        (Field::SystemCall, &["openat"]),
+        (Field::NameType, &["NORMAL", "CREATE"]),
+    ] {
+        for value in values {
+            open = open.with(field, *value);
+        }
+    }
+    let mut settled = vec![
+        Field::RecordType,
+        Field::SystemCall,
+        Field::NameType,
+        Field::Permission,
+        Field::AuditAddress,
+        Field::AuditUnit,
+    ];
+    settled.extend(Field::ALL.iter().filter(|field| field.is_argument()));
+    rules
+        .matcher
+        .needs_given(Class::Audit, Field::AuditName, &settled, &open)
 }
 
 /// What the kernel is to compare so that nothing that holds the literal is missed, as far as it can: 0 for a path,
@@ -131,5 +169,45 @@ mod tests {
             ]
         );
         assert_eq!(list.partial, ["g", "those with \"{echo\""]);
+    }
+    #[test]
+    fn rules_for_auditd_watch_files_too() {
+        let rule = |title: &str, tag: &str, selection: &str| {
+            format!(
+                "title: {title}\ntags: [{tag}]\nlogsource: {{product: linux, service: auditd}}\ndetection:\n{selection}\n  condition: 1 of s*\n"
+            )
+        };
+        let texts = [
+            rule(
+                "changed",
+                "attack.persistence",
+                "  s: {type: PATH, name: /etc/a}",
+            ),
+            rule(
+                "read",
+                "attack.discovery",
+                "  s1: {type: PATH, name: /etc/b}\n  s2: {type: EXECVE, a0: uname}",
+            ),
+            rule("run", "attack.discovery", "  s: {type: EXECVE, a0: uname}"),
+            rule(
+                "made",
+                "attack.x",
+                "  s: {nametype: CREATE, name|startswith: /etc/c/}",
+            ),
+            rule("gone", "attack.x", "  s: {nametype: DELETE, name: /etc/d}"),
+        ];
+        let list = of(&RuleSet::compile(
+            texts.iter().map(|text| Source { name: "r", text }),
+        ));
+        let watch = |pattern: Pattern, access| Watch { pattern, access };
+        assert_eq!(
+            list.watches,
+            [
+                watch(Pattern::Path(b"/etc/a".to_vec()), Access::Write),
+                watch(Pattern::Path(b"/etc/b".to_vec()), Access::Any),
+                watch(Pattern::Prefix(b"/etc/c/".to_vec()), Access::Write),
+            ]
+        );
+        assert!(list.partial.is_empty(), "{:?}", list.partial);
     }
 }

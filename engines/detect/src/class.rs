@@ -114,7 +114,7 @@ impl Class {
             return true;
         }
         match self {
-            Class::ProcessCreation => false,
+            Class::ProcessCreation => field.is_argument(),
             Class::ProcessTermination => matches!(field, F::ExitCode | F::ExitSignal),
             Class::FileEvent => matches!(field, F::TargetFilename | F::Created),
             Class::FileAccess | Class::FileDelete => field == F::TargetFilename,

@@ -117,6 +117,33 @@ impl Expression {
         }
     }
 
+    /// The expression that is left when some atoms are known.
+    pub(crate) fn given(&self, known: &impl Fn(AtomId) -> Option<bool>) -> Expression {
+        let each = |parts: &[Expression]| -> Vec<Expression> {
+            parts.iter().map(|part| part.given(known)).collect()
+        };
+        match self {
+            Expression::Constant(value) => Expression::Constant(*value),
+            Expression::Atom(id) => known(*id).map_or(Expression::Atom(*id), Expression::Constant),
+            Expression::Not(inner) => Expression::not(inner.given(known)),
+            Expression::All(parts) => Expression::all(each(parts)),
+            Expression::Any(parts) => Expression::any(each(parts)),
+            Expression::AtLeast(count, parts) => Expression::at_least(*count, each(parts)),
+        }
+    }
+
+    /// Whether an atom is in it.
+    pub(crate) fn has(&self, atom: &impl Fn(AtomId) -> bool) -> bool {
+        match self {
+            Expression::Constant(_) => false,
+            Expression::Atom(id) => atom(*id),
+            Expression::Not(inner) => inner.has(atom),
+            Expression::All(parts) | Expression::Any(parts) | Expression::AtLeast(_, parts) => {
+                parts.iter().any(|part| part.has(atom))
+            }
+        }
+    }
+
     /// The atoms that hold and count towards the verdict (those under a `not` speak against it and are left out).
     pub(crate) fn supporting(&self, atom: &mut impl FnMut(AtomId) -> bool, out: &mut Vec<AtomId>) {
         match self {
@@ -275,6 +302,8 @@ mod tests {
             let value = e.holds(&mut |id| bits >> id & 1 == 1);
             let folded = fold(&e);
             prop_assert_eq!(folded.holds(&mut |id| bits >> id & 1 == 1), value);
+            let known = e.given(&|id| (id % 2 == 0).then_some(bits >> id & 1 == 1));
+            prop_assert_eq!(known.holds(&mut |id| bits >> id & 1 == 1), value);
             // Atoms 4 and 5 play the tests that no index finds.
             if let Some((_, needed)) = folded.needed(&|id| (id < 4).then_some(id + 1))
                 && value

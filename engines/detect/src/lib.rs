@@ -16,6 +16,7 @@
 //! ```
 
 mod audit;
+mod audited;
 mod class;
 mod compile;
 mod condition;
@@ -39,6 +40,7 @@ mod yaml;
 #[cfg(test)]
 mod reference;
 
+pub use audited::Audited;
 pub use class::Class;
 pub use condition::{Condition, Quantity};
 pub use error::RuleError;

@@ -2,7 +2,8 @@
 //! For each rule a set of literals is chosen of which one must stand in the field; rules without such a set are named.
 
 use crate::class::Class;
-use crate::expression::{Atom, AtomId};
+use crate::event::Record;
+use crate::expression::{Atom, AtomId, Expression};
 use crate::field::Field;
 use crate::matcher::Matcher;
 use crate::modifier::Predicate;
@@ -31,14 +32,37 @@ impl Matcher {
     /// What the rules of a class need of a field.
     #[must_use]
     pub fn needs(&self, class: Class, field: Field) -> Needs {
+        self.needs_given(class, field, &[], &Record::new(class))
+    }
+
+    /// What the rules of a class need of a field, in events whose fields in `settled` are as `known` has them.
+    /// Rules that such events can't match are left out, as are those that then don't look at the field at all
+    /// where something is settled.
+    #[must_use]
+    pub fn needs_given(
+        &self,
+        class: Class,
+        field: Field,
+        settled: &[Field],
+        known: &Record,
+    ) -> Needs {
         let mut needs = Needs::default();
         let Some((atoms, rules)) = self.class(class) else {
             return needs;
         };
+        let verdicts: Vec<Option<bool>> = atoms
+            .iter()
+            .map(|atom| settled.contains(&atom.field).then(|| atom.holds(known)))
+            .collect();
         let literals: Vec<Option<Literal>> =
             atoms.iter().map(|atom| literal(atom, field)).collect();
         let cost = |id: AtomId| literals[id as usize].as_ref().map(cost);
         for (number, expression) in rules {
+            let expression = expression.given(&|id| verdicts[id as usize]);
+            let looks = expression.has(&|id| atoms[id as usize].field == field);
+            if expression == Expression::Constant(false) || !looks && !settled.is_empty() {
+                continue;
+            }
             match expression.needed(&cost) {
                 Some((_, ids)) => {
                     needs

@@ -12,6 +12,7 @@ const CLASSES: &[Class] = &[
     Class::FileEvent,
     Class::FileAccess,
     Class::NetworkConnection,
+    Class::Audit,
 ];
 
 /// Fields of those classes that nothing fills in yet.
