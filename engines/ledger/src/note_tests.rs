@@ -8,7 +8,7 @@ pub struct Keys {
     ml_dsa: (VerifierKey, PqdsaKeyPair),
 }
 
-struct One<'a>(&'a Keys, Kind);
+pub struct One<'a>(&'a Keys, Kind);
 
 impl Signer for One<'_> {
     fn key(&self) -> &VerifierKey {
@@ -43,6 +43,10 @@ impl Keys {
 
     pub fn public(&self) -> Vec<VerifierKey> {
         vec![self.ed25519.0.clone(), self.ml_dsa.0.clone()]
+    }
+
+    pub fn signers(&self) -> [One<'_>; 2] {
+        Kind::ALL.map(|kind| One(self, kind))
     }
 
     pub fn sign(&self, text: &str) -> Note {

@@ -1,0 +1,308 @@
+//! The key ledger as a whole: which keys there are and what happened to them, after the entries so
+//! far. The same rules hold for what is recorded and for what is replayed, so a history that contradicts itself
+//! is neither written nor accepted.
+
+use crate::entry::{Entry, EntryType, Event};
+use crate::json::Object;
+use crate::{Error, Hash, hex};
+use std::collections::BTreeMap;
+
+/// Bytes of a key's identifier, at most.
+const ID_MAX: usize = 128;
+
+/// What the ledger says of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyState {
+    /// Number of the entry that registered it.
+    pub registered: u64,
+    /// The version of its material.
+    pub version: i64,
+    /// Number of its last entry.
+    pub last: u64,
+    /// Number of the entry that revoked it.
+    pub revoked: Option<u64>,
+    /// How often capabilities were assigned or taken.
+    pub capabilities: u64,
+}
+
+/// The state after some entries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyLedger {
+    next: u64,
+    previous: Hash,
+    keys: BTreeMap<String, KeyState>,
+}
+
+fn refused(why: impl Into<String>) -> Error {
+    Error::malformed("key event", why)
+}
+
+impl KeyLedger {
+    /// Number of entries.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.next
+    }
+
+    /// Hash of the last entry; zeros before the first one.
+    #[must_use]
+    pub fn last_hash(&self) -> &Hash {
+        &self.previous
+    }
+
+    /// The keys by identifier.
+    #[must_use]
+    pub fn keys(&self) -> &BTreeMap<String, KeyState> {
+        &self.keys
+    }
+
+    /// What the ledger says of a key.
+    #[must_use]
+    pub fn key(&self, id: &str) -> Option<&KeyState> {
+        self.keys.get(id)
+    }
+
+    /// Makes the entry for an event and takes it in.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when the event contradicts the history, [`Error::Limit`]; nothing is
+    /// taken in then.
+    pub fn record(&mut self, event: Event) -> Result<Entry, Error> {
+        let change = self.change(&event)?;
+        let entry = Entry::new(self.next, &self.previous, event)?;
+        if let Some((id, state)) = change {
+            self.keys.insert(id, state);
+        }
+        self.next += 1;
+        self.previous = entry.entry_hash;
+        Ok(entry)
+    }
+
+    /// Takes in an entry from its bytes, which have to be those that [`KeyLedger::record`] makes.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] naming what is wrong; nothing is taken in then.
+    pub fn replay(&mut self, bytes: &[u8]) -> Result<Entry, Error> {
+        let bad = |why: String| Error::malformed("key ledger entry", why);
+        let entry = Entry::parse(bytes)?;
+        if entry.entry_id != self.next.to_string() {
+            let (got, due) = (&entry.entry_id, self.next);
+            return Err(bad(format!("entry_id is {got} where {due} is due")));
+        }
+        if entry.previous_hash != self.previous {
+            let due = hex(&self.previous);
+            let why = format!("previous_hash is not {due}, the hash of the entry before");
+            return Err(bad(why));
+        }
+        let again = self.record(entry.event)?;
+        if again.to_bytes()? != bytes {
+            return Err(bad("a replay gives other bytes".into()));
+        }
+        Ok(again)
+    }
+
+    /// The state of the key that an event is about, after the event.
+    fn change(&self, event: &Event) -> Result<Option<(String, KeyState)>, Error> {
+        let number = |name: &str| {
+            event
+                .data
+                .integer(name)
+                .filter(|number| *number >= 1)
+                .ok_or_else(|| refused(format!("data.{name} is no number from 1 on")))
+        };
+        if event.entry_type == EntryType::Commit {
+            return self.check_commit(&event.data).map(|()| None);
+        }
+        let id = event.data.text("key_id").unwrap_or_default();
+        if !(1..=ID_MAX).contains(&id.len()) {
+            return Err(refused("data.key_id is not a text of 1 to 128 bytes"));
+        }
+        let known = self.keys.get(id);
+        let active = || match known {
+            None => Err(refused(format!("key {id} was never registered"))),
+            Some(KeyState {
+                revoked: Some(at), ..
+            }) => Err(refused(format!("key {id} was revoked by entry {at}"))),
+            Some(state) => Ok(KeyState {
+                last: self.next,
+                ..state.clone()
+            }),
+        };
+        let state = match event.entry_type {
+            EntryType::Registration => match known {
+                Some(state) => {
+                    let at = state.registered;
+                    return Err(refused(format!("key {id} was registered by entry {at}")));
+                }
+                None => KeyState {
+                    registered: self.next,
+                    version: number("version")?,
+                    last: self.next,
+                    revoked: None,
+                    capabilities: 0,
+                },
+            },
+            EntryType::Rotation => {
+                let (state, version) = (active()?, number("version")?);
+                if version <= state.version {
+                    let have = state.version;
+                    let why = format!("key {id} has version {have}, {version} is not later");
+                    return Err(refused(why));
+                }
+                KeyState { version, ..state }
+            }
+            EntryType::Capability => {
+                let state = active()?;
+                KeyState {
+                    capabilities: state.capabilities + 1,
+                    ..state
+                }
+            }
+            EntryType::Revocation => KeyState {
+                revoked: Some(self.next),
+                ..active()?
+            },
+            EntryType::Commit => return Ok(None),
+        };
+        Ok(Some((id.into(), state)))
+    }
+
+    /// A commit says how many entries are before it, and the root of their tree.
+    fn check_commit(&self, data: &Object) -> Result<(), Error> {
+        let entries = data.integer("entries").and_then(|n| u64::try_from(n).ok());
+        if entries != Some(self.next) {
+            let why = format!("data.entries of a commit is not {}", self.next);
+            return Err(refused(why));
+        }
+        match data.text("root").and_then(crate::from_hex) {
+            Some(_) => Ok(()),
+            None => Err(refused("data.root of a commit is no hash")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn event(entry_type: EntryType, id: &str, version: i64) -> Event {
+        Event {
+            timestamp: 7,
+            entry_type,
+            data: Object::default()
+                .with("key_id", id)
+                .with("version", version),
+            quantum_metadata: Object::default(),
+        }
+    }
+
+    fn commit(entries: i64) -> Event {
+        let data = Object::default()
+            .with("entries", entries)
+            .with("root", "ab".repeat(32));
+        Event {
+            data,
+            ..event(EntryType::Commit, "", 1)
+        }
+    }
+
+    #[test]
+    fn a_life_is_recorded_and_contradictions_are_refused() {
+        use EntryType::{Capability, Registration, Revocation, Rotation};
+        let mut ledger = KeyLedger::default();
+        let steps: [(Event, Result<(), &str>); 15] = [
+            (event(Rotation, "a", 2), Err("never registered")),
+            (event(Registration, "a", 0), Err("version")),
+            (event(Registration, "", 1), Err("key_id")),
+            (event(Registration, &"x".repeat(129), 1), Err("key_id")),
+            (event(Registration, "a", 1), Ok(())),
+            (event(Registration, "a", 1), Err("registered by entry 0")),
+            (event(Rotation, "a", 1), Err("not later")),
+            (event(Rotation, "a", 3), Ok(())),
+            (event(Capability, "a", 1), Ok(())),
+            (event(Capability, "b", 1), Err("never registered")),
+            (commit(2), Err("data.entries")),
+            (commit(3), Ok(())),
+            (event(Revocation, "a", 1), Ok(())),
+            (event(Revocation, "a", 1), Err("revoked by entry 4")),
+            (event(Rotation, "a", 9), Err("revoked by entry 4")),
+        ];
+        for (event, wanted) in steps {
+            let before = ledger.clone();
+            match (ledger.record(event), wanted) {
+                (Ok(_), Ok(())) => assert_eq!(ledger.size(), before.size() + 1),
+                (Err(error), Err(words)) => {
+                    assert!(error.to_string().contains(words), "{error}");
+                    assert_eq!(ledger, before);
+                }
+                (got, wanted) => panic!("{got:?} instead of {wanted:?}"),
+            }
+        }
+        assert_eq!(
+            ledger.key("a"),
+            Some(&KeyState {
+                registered: 0,
+                version: 3,
+                last: 4,
+                revoked: Some(4),
+                capabilities: 1,
+            })
+        );
+    }
+
+    #[test]
+    fn entries_in_another_order_are_refused() {
+        let mut ledger = KeyLedger::default();
+        let mut record = |id| {
+            let entry = ledger
+                .record(event(EntryType::Registration, id, 1))
+                .unwrap();
+            entry.to_bytes().unwrap()
+        };
+        let (a, b) = (record("a"), record("b"));
+        let mut other = KeyLedger::default();
+        assert!(
+            other
+                .replay(&b)
+                .unwrap_err()
+                .to_string()
+                .contains("entry_id is 1")
+        );
+        other.replay(&a).unwrap();
+        assert!(other.replay(&a).is_err());
+        let mut elsewhere = KeyLedger::default();
+        elsewhere
+            .record(event(EntryType::Registration, "c", 1))
+            .unwrap();
+        let error = elsewhere.replay(&b).unwrap_err().to_string();
+        assert!(error.contains("previous_hash"), "{error}");
+    }
+
+    fn any_event() -> impl Strategy<Value = Event> {
+        let id = prop::sample::select(vec!["a", "b", "c"]);
+        let kind = prop::sample::select(EntryType::ALL.to_vec());
+        (kind, id, 0i64..6, any::<u32>()).prop_map(|(kind, id, version, time)| Event {
+            timestamp: time.into(),
+            ..event(kind, id, version)
+        })
+    }
+
+    proptest! {
+        /// What any events leave behind replays to the same bytes and the same state.
+        #[test]
+        fn replay_gives_identical_bytes(events in prop::collection::vec(any_event(), 0..40)) {
+            let mut ledger = KeyLedger::default();
+            let entries: Vec<Vec<u8>> = events
+                .into_iter()
+                .filter_map(|event| ledger.record(event).ok())
+                .map(|entry| entry.to_bytes().unwrap())
+                .collect();
+            let mut again = KeyLedger::default();
+            for bytes in &entries {
+                prop_assert_eq!(&again.replay(bytes).unwrap().to_bytes().unwrap(), bytes);
+            }
+            prop_assert_eq!(again, ledger);
+        }
+    }
+}
