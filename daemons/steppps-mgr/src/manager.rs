@@ -78,6 +78,8 @@ pub(crate) struct Manager {
     systemd: Systemd,
     login: Option<Login>,
     catalogue: Catalogue,
+    /// Interfaces that were announced and not in the catalogue: each is a reason to ask once.
+    asked_for: BTreeSet<String>,
     latency: Option<Result<Latency, String>>,
     discipline: Option<Result<Discipline, String>>,
     incidents: Incidents,
@@ -123,6 +125,7 @@ impl Manager {
             systemd: Systemd::default(),
             login: None,
             catalogue: Catalogue::default(),
+            asked_for: BTreeSet::new(),
             latency: None,
             discipline: None,
             incidents: Incidents::default(),
@@ -215,6 +218,7 @@ impl Manager {
         }
         if self.beats.is_multiple_of(FULL_LOOK) {
             self.stale = Stale::ALL;
+            self.asked_for.clear();
             self.mark(Dimension::Prompt);
         }
     }

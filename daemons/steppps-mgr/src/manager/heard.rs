@@ -190,6 +190,7 @@ impl Manager {
                 self.mark(Dimension::Pixel);
             }
             _ => {
+                self.asked_for.clear();
                 self.stale.catalogue = true;
                 self.stale.latency = true;
                 self.mark(Dimension::Prompt);
@@ -277,10 +278,14 @@ impl Manager {
         else {
             return;
         };
-        if interfaces
-            .keys()
-            .any(|interface| !self.catalogue.knows(interface))
-        {
+        // A service that announces interfaces and doesn't let them be introspected is asked once
+        // for each, not with each of its objects.
+        let new = interfaces.into_keys().filter(|interface| {
+            !self.catalogue.knows(interface)
+                && self.asked_for.len() < limits::ROWS
+                && self.asked_for.insert(clip(interface))
+        });
+        if new.count() > 0 {
             self.stale.catalogue = true;
             self.mark(Dimension::Prompt);
         }

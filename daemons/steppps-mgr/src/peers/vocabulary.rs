@@ -10,10 +10,9 @@ use crate::Error;
 
 /// All objects of QuantumOS are below this.
 const TOP: &str = "/org/quantumos";
-/// Objects visited at one service.
-const OBJECTS: usize = 128;
-/// Children visited below one object: those of a collection are alike.
-const CHILDREN: usize = 8;
+/// Questions to one service. Most answer one with all that is below the object; others name
+/// only the children, which are then asked themselves.
+const QUESTIONS: usize = 64;
 
 /// Asks every service that is there what can be called.
 pub(crate) async fn read(peers: &Peers) -> Catalogue {
@@ -31,8 +30,8 @@ pub(crate) async fn read(peers: &Peers) -> Catalogue {
 
 async fn walk(peers: &Peers, service: &str, catalogue: &mut Catalogue) -> Result<(), Error> {
     let mut paths = VecDeque::from([TOP.to_owned()]);
-    let mut visited = 0;
-    while let Some(path) = paths.pop_front() {
+    for asked in 0..QUESTIONS {
+        let Some(path) = paths.pop_front() else { break };
         let interface = "org.freedesktop.DBus.Introspectable";
         let xml: String = match peers
             .call(service, &path, interface, "Introspect", &())
@@ -40,21 +39,21 @@ async fn walk(peers: &Peers, service: &str, catalogue: &mut Catalogue) -> Result
         {
             Ok(xml) => xml,
             // An object may go while the walk is under way; the first one may not.
-            Err(error) if visited == 0 => return Err(error),
+            Err(error) if asked == 0 => return Err(error),
             Err(_) => continue,
         };
-        visited += 1;
-        let node = match prompt::parse(&xml) {
-            Ok(node) => node,
+        let nodes = match prompt::parse(&xml) {
+            Ok(nodes) => nodes,
             Err(error) => {
                 tracing::debug!(service, path, %error, "introspection data is of no use");
                 continue;
             }
         };
-        catalogue.add(service, &node.interfaces);
-        for child in node.children.iter().take(CHILDREN) {
-            if visited + paths.len() < OBJECTS && !child.contains('.') {
-                paths.push_back(format!("{path}/{child}"));
+        for (at, node) in nodes.iter().enumerate() {
+            if node.told || at == 0 {
+                catalogue.add(service, &node.interfaces);
+            } else if asked + paths.len() < QUESTIONS {
+                paths.push_back(format!("{path}{}", node.path));
             }
         }
     }

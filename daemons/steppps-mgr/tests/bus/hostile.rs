@@ -1,9 +1,17 @@
 //! Peers that answer nonsense, too much, or nothing at all.
 
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
 use futures_util::StreamExt;
 use quantumos_dbus::bus_name;
 use tokio::task::JoinHandle;
-use zbus::{Connection, Message, MessageStream, message::Type};
+use zbus::{Connection, Message, MessageStream, ObjectPath, Variant, message::Type};
 
 use crate::host::Host;
 
@@ -100,4 +108,76 @@ async fn endless_vocabulary_is_cut_and_says_so() {
         .await;
     assert!(prompt.texts("Calls").len() <= 256);
     assert!(prompt.texts("Interfaces").len() <= 64);
+}
+
+#[tokio::test]
+async fn what_is_announced_and_not_introspected_is_asked_for_once() {
+    let host = Host::furnished();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let secretive = host.bus.connect().await.unwrap();
+    let mut messages = MessageStream::from(&secretive);
+    let (sender, count) = (secretive.clone(), asked.clone());
+    let task = tokio::spawn(async move {
+        while let Some(Ok(message)) = messages.next().await {
+            let header = message.header();
+            if message.message_type() != Type::MethodCall {
+                continue;
+            }
+            let reply = match header.member().map(|name| name.as_str()) {
+                Some("Introspect") => {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    let refusal = "org.freedesktop.DBus.Error.AccessDenied";
+                    Message::error(&header, refusal).build(&("no",))
+                }
+                _ => Message::method_return(&header).build(&()),
+            };
+            let _ = sender.send(&reply.unwrap()).await;
+        }
+    });
+    secretive.request_name(bus_name::SECURITY).await.unwrap();
+    let _running = host.serve().await;
+    let client = host.client().await;
+    // Its own name is the last one to come.
+    client
+        .until("prompt", "the daemon itself is found", |view| {
+            view.texts("Services") == [bus_name::STEPPPS] && view.health == "attention"
+        })
+        .await;
+    let before = asked.load(Ordering::Relaxed);
+    let announced: HashMap<&str, HashMap<&str, Variant<'_>>> =
+        HashMap::from([("org.quantumos.Alert1", HashMap::new())]);
+    for round in 0..8 {
+        let path = ObjectPath::try_from(format!("/org/quantumos/security/alerts/{round}"));
+        let path = path.unwrap();
+        secretive
+            .emit_signal(
+                None::<()>,
+                "/org/quantumos/security/alerts",
+                "org.freedesktop.DBus.ObjectManager",
+                "InterfacesAdded",
+                &(&path, &announced),
+            )
+            .await
+            .unwrap();
+        // EVENT hears this one after the others, so they have been taken in by then.
+        let details: HashMap<&str, Variant<'_>> = HashMap::from([("Title", "alert".into())]);
+        secretive
+            .emit_signal(
+                None::<()>,
+                "/org/quantumos/security",
+                bus_name::SECURITY,
+                "AlertRaised",
+                &(&path, details),
+            )
+            .await
+            .unwrap();
+        let expected = round + 1;
+        client
+            .until("event", "the alert is seen", |view| {
+                view.number("SecurityEvents") >= Some(expected)
+            })
+            .await;
+    }
+    assert_eq!(asked.load(Ordering::Relaxed), before + 1);
+    task.abort();
 }

@@ -7,8 +7,13 @@ use crate::{
     text::{self, ParseError},
 };
 
-/// Longest introspection text that is read, in bytes.
-pub const TEXT: usize = 256 * 1024;
+/// Longest introspection text that is read, in bytes. zbus answers with all that is below an
+/// object, so a full book of alerts or some hundred keys make a megabyte.
+pub const TEXT: usize = 8 << 20;
+/// Objects that are kept of one text.
+pub const OBJECTS: usize = 256;
+/// Children that are kept of one object: those of a collection are alike.
+pub const CHILDREN: usize = 32;
 
 /// A method of an interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,18 +38,32 @@ pub struct Interface {
 /// What an object says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
+    /// Where it is below the object that was asked: empty, or names with `/` before each.
+    pub path: String,
     /// Its interfaces.
     pub interfaces: Vec<Interface>,
-    /// Names of the objects below it, up to [`limits::ROWS`].
-    pub children: Vec<String>,
+    /// Whether anything is said of it: else it has to be asked itself.
+    pub told: bool,
 }
 
-/// Reads an object's introspection data. Numbers of interfaces, methods and children beyond
-/// the bounds of [`limits`] are left out.
+/// Where the reader is: one entry for each open element.
+#[derive(Clone, Copy)]
+enum Place {
+    /// An object: its place in the list and how many children it has so far.
+    Node(usize, usize),
+    /// Interfaces and methods: the place of their object in the list.
+    Interface(usize),
+    Method(usize),
+    /// Anything else, and objects beyond the bounds, with all that is in them.
+    Other,
+}
+
+/// Reads an object's introspection data: the object itself first, then those below it.
+/// Objects, interfaces and methods beyond the bounds are left out.
 ///
 /// # Errors
 /// Text that is too long or not XML.
-pub fn parse(xml: &str) -> Result<Node, ParseError> {
+pub fn parse(xml: &str) -> Result<Vec<Node>, ParseError> {
     if xml.len() > TEXT {
         return Err(ParseError::new(
             "introspection",
@@ -53,9 +72,8 @@ pub fn parse(xml: &str) -> Result<Node, ParseError> {
         ));
     }
     let mut reader = Reader::from_str(xml);
-    let mut node = Node::default();
-    let mut depth = 0_usize;
-    let mut in_method = false;
+    let mut nodes = Vec::new();
+    let mut open = Vec::new();
     loop {
         let event = reader.read_event().map_err(|error| {
             let at = usize::try_from(reader.error_position())
@@ -70,59 +88,72 @@ pub fn parse(xml: &str) -> Result<Node, ParseError> {
         })?;
         match event {
             Event::Start(tag) => {
-                enter(&mut node, &tag, depth, &mut in_method);
-                depth += 1;
+                let place = enter(&mut nodes, open.last_mut(), &tag);
+                open.push(place);
             }
             Event::Empty(tag) => {
-                enter(&mut node, &tag, depth, &mut in_method);
-                in_method &= tag.name().as_ref() != "method";
+                enter(&mut nodes, open.last_mut(), &tag);
             }
-            Event::End(tag) => {
-                depth = depth.saturating_sub(1);
-                in_method &= tag.name().as_ref() != "method";
+            Event::End(_) => {
+                open.pop();
             }
-            Event::Eof => return Ok(node),
+            Event::Eof => return Ok(nodes),
             _ => {}
         }
     }
 }
 
-fn enter(node: &mut Node, tag: &BytesStart<'_>, depth: usize, in_method: &mut bool) {
+fn enter(nodes: &mut Vec<Node>, within: Option<&mut Place>, tag: &BytesStart<'_>) -> Place {
     let name = || attribute(tag, "name").filter(|name| is_name(name));
-    match (tag.name().as_ref(), depth) {
-        ("node", 1) => {
-            if let Some(name) = name()
-                && node.children.len() < limits::ROWS
-            {
-                node.children.push(name);
+    match (tag.name().as_ref(), within) {
+        ("node", None) if nodes.is_empty() => {
+            nodes.push(Node::default());
+            Place::Node(0, 0)
+        }
+        ("node", Some(Place::Node(parent, children))) => {
+            let Some(name) = name().filter(|name| !name.contains('.')) else {
+                return Place::Other;
+            };
+            nodes[*parent].told = true;
+            *children += 1;
+            if *children > CHILDREN || nodes.len() >= OBJECTS {
+                return Place::Other;
+            }
+            nodes.push(Node {
+                path: format!("{}/{name}", nodes[*parent].path),
+                ..Node::default()
+            });
+            Place::Node(nodes.len() - 1, 0)
+        }
+        ("interface", Some(Place::Node(at, _))) => {
+            let node = &mut nodes[*at];
+            node.told = true;
+            match name() {
+                Some(name) if node.interfaces.len() < limits::ROWS => {
+                    node.interfaces.push(Interface {
+                        name,
+                        methods: Vec::new(),
+                    });
+                    Place::Interface(*at)
+                }
+                _ => Place::Other,
             }
         }
-        ("interface", 1) => {
-            if let Some(name) = name()
-                && node.interfaces.len() < limits::ROWS
-            {
-                node.interfaces.push(Interface {
-                    name,
-                    methods: Vec::new(),
-                });
+        ("method", Some(Place::Interface(at))) => {
+            match (name(), nodes[*at].interfaces.last_mut()) {
+                (Some(name), Some(interface)) if interface.methods.len() < limits::ROWS => {
+                    interface.methods.push(Method {
+                        name,
+                        ..Method::default()
+                    });
+                    Place::Method(*at)
+                }
+                _ => Place::Other,
             }
         }
-        ("method", 2) => {
-            if let (Some(name), Some(interface)) = (name(), node.interfaces.last_mut())
-                && interface.methods.len() < limits::ROWS
-            {
-                interface.methods.push(Method {
-                    name,
-                    ..Method::default()
-                });
-                *in_method = true;
-            }
-        }
-        ("arg", 3) if *in_method => {
-            let method = node
-                .interfaces
-                .last_mut()
-                .and_then(|interface| interface.methods.last_mut());
+        ("arg", Some(Place::Method(at))) => {
+            let interface = nodes[*at].interfaces.last_mut();
+            let method = interface.and_then(|interface| interface.methods.last_mut());
             if let (Some(kind), Some(method)) = (attribute(tag, "type"), method) {
                 let out = attribute(tag, "direction").is_some_and(|direction| direction == "out");
                 let signature = if out {
@@ -133,8 +164,9 @@ fn enter(node: &mut Node, tag: &BytesStart<'_>, depth: usize, in_method: &mut bo
                 signature.push_str(&kind);
                 *signature = text::clip(signature);
             }
+            Place::Other
         }
-        _ => {}
+        _ => Place::Other,
     }
 }
 
@@ -157,7 +189,7 @@ mod tests {
 
     #[test]
     fn objects() {
-        let node = parse(
+        let nodes = parse(
             r#"<!DOCTYPE node PUBLIC "x" "y">
             <node>
               <interface name="org.quantumos.Keys1">
@@ -170,24 +202,54 @@ mod tests {
                 <signal name="Changed"><arg type="s"/></signal>
                 <property name="Algorithms" type="as" access="read"/>
               </interface>
-              <node name="abc"><interface name="nested.Interface"/></node>
-              <node name="../up"/>
+              <node name="abc">
+                <interface name="nested.Interface"><method name="M"/></interface>
+                <node name="below"/>
+              </node>
+              <node name="../up"><interface name="not.Seen"/></node>
             </node>"#,
         )
         .unwrap();
-        assert_eq!(node.children, ["abc"]);
         let method = |name: &str, input: &str, output: &str| Method {
             name: name.to_owned(),
             input: input.to_owned(),
             output: output.to_owned(),
         };
+        let node = |path: &str, interface: &str, methods| Node {
+            path: path.to_owned(),
+            interfaces: vec![Interface {
+                name: interface.to_owned(),
+                methods,
+            }],
+            told: true,
+        };
+        let below = Node {
+            path: "/abc/below".to_owned(),
+            ..Node::default()
+        };
         assert_eq!(
-            node.interfaces,
-            [Interface {
-                name: "org.quantumos.Keys1".to_owned(),
-                methods: vec![method("Create", "sa{sv}", "o"), method("Nothing", "", "")],
-            }]
+            nodes,
+            [
+                node(
+                    "",
+                    "org.quantumos.Keys1",
+                    vec![method("Create", "sa{sv}", "o"), method("Nothing", "", "")]
+                ),
+                node("/abc", "nested.Interface", vec![method("M", "", "")]),
+                below
+            ]
         );
+    }
+
+    #[test]
+    fn a_large_collection_hides_nothing_after_it() {
+        let alike = "<node name='k'><interface name='a.Key'/></node>".repeat(10_000);
+        let xml = format!(
+            "<node><node name='keys'>{alike}</node><node name='b'><interface name='b.B'/></node></node>"
+        );
+        let nodes = parse(&xml).unwrap();
+        assert_eq!(nodes.len(), 3 + CHILDREN);
+        assert_eq!(nodes.last().unwrap().interfaces[0].name, "b.B");
     }
 
     #[test]

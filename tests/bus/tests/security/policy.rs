@@ -2,17 +2,91 @@
 
 use crate::stage::NOBODY;
 use futures_util::StreamExt;
-use quantumos_dbus::{Alert1Proxy, Error, Security1Proxy, Service1Proxy, path};
+use quantumos_dbus::{
+    Alert1Proxy, Dimension1Proxy, Error, Security1Proxy, Service1Proxy, bus_name, path,
+};
 use quantumos_harness::PrivateBus;
+use quantumos_service::Directories;
 use security_ai::{SecurityAi, Settings};
 use std::collections::HashMap;
 use std::path::Path;
+use steppps_mgr::StepppsMgr;
 use zbus::Variant;
-use zbus::fdo::ObjectManagerProxy;
+use zbus::fdo::{IntrospectableProxy, ObjectManagerProxy};
 
 /// An alert as a daemon before this one left it.
 const STANDING: &str = r#"{"raised":{"id":4,"count":2,"key":"k","alert":{"rule":"r","title":"T","level":"high","tags":[],"time":1,"class":"process_creation","pid":1,"uid":0,"user":"root","unit":"","executable":"/x","command_line":"x","ancestors":[],"fields":{},"explanation":"e"}}}
 "#;
+
+/// The user who stands for `steppps`, since the bus knows those of the password file only: `daemon`.
+const STEPPPS: u32 = 1;
+
+/// The elements of the policy file that is installed for a service. security-ai runs as the user
+/// of the test here, and steppps-mgr as [`STEPPPS`].
+fn installed(service: &str) -> String {
+    let file = format!("../../dbus/system.d/org.quantumos.{service}.conf");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let policy = std::fs::read_to_string(file).unwrap();
+    let policy = policy
+        .replace("user=\"security-ai\"", "user=\"root\"")
+        .replace("user=\"steppps\"", "user=\"daemon\"");
+    let start = policy.find("<busconfig>").unwrap() + "<busconfig>".len();
+    let elements = policy[start..].strip_suffix("</busconfig>\n");
+    elements.unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn steppps_finds_what_security_ai_can_be_asked() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: a daemon of another user needs root");
+        return;
+    }
+    let policy = installed("Security1") + &installed("Steppps1");
+    let bus = PrivateBus::start_with(&policy).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(root.path().join("state")).unwrap();
+    std::fs::write(root.path().join("state/alerts.jsonl"), STANDING).unwrap();
+    let security = bus
+        .serve::<SecurityAi>(root.path(), Settings::default())
+        .await
+        .unwrap();
+    let directories = Directories {
+        root: root.path().to_owned(),
+        state: root.path().to_owned(),
+        runtime: root.path().to_owned(),
+    };
+    let connection = bus.connect_as(STEPPPS).await.unwrap();
+    let settings = steppps_mgr::Settings::default();
+    let steppps = quantumos_service::serve::<StepppsMgr>(connection, directories, settings)
+        .await
+        .unwrap();
+    let client = bus.connect().await.unwrap();
+    let prompt = Dimension1Proxy::builder(&client)
+        .path(format!("{}/prompt", path::STEPPPS))
+        .build()
+        .await
+        .unwrap();
+    let state = prompt.state().await.unwrap();
+    let texts = |key: &str| Vec::<String>::try_from(state[key].clone()).unwrap();
+    let services = texts("Services");
+    assert!(
+        services.iter().any(|name| name == bus_name::SECURITY),
+        "{state:?}"
+    );
+    let interfaces = texts("Interfaces");
+    for name in ["Security1", "Alerts1", "Alert1", "Service1"] {
+        let name = format!("org.quantumos.{name}");
+        assert!(interfaces.contains(&name), "{name}: {interfaces:?}");
+    }
+    let stranger = bus.connect_as(NOBODY).await.unwrap();
+    let asked = IntrospectableProxy::builder(&stranger)
+        .destination(bus_name::SECURITY)
+        .path(path::ALERTS);
+    let asked = asked.build().await.unwrap().introspect().await;
+    assert!(asked.is_err(), "{asked:?}");
+    steppps.stop().await;
+    security.stop().await;
+}
 
 #[tokio::test]
 async fn alerts_are_for_root_and_adm_and_state_is_for_all() {
@@ -20,16 +94,7 @@ async fn alerts_are_for_root_and_adm_and_state_is_for_all() {
         eprintln!("skipped: callers of other users need root");
         return;
     }
-    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../dbus/system.d/org.quantumos.Security1.conf");
-    let policy = std::fs::read_to_string(file).unwrap();
-    // The daemon runs as the user of the test here.
-    let policy = policy
-        .replace("user=\"security-ai\"", "user=\"root\"")
-        .replace("user=\"steppps\"", "user=\"daemon\"");
-    let start = policy.find("<busconfig>").unwrap() + "<busconfig>".len();
-    let bus =
-        PrivateBus::start_with(policy[start..].strip_suffix("</busconfig>\n").unwrap()).unwrap();
+    let bus = PrivateBus::start_with(&installed("Security1")).unwrap();
     let root = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(root.path().join("state")).unwrap();
     std::fs::write(root.path().join("state/alerts.jsonl"), STANDING).unwrap();
