@@ -1,0 +1,96 @@
+//! Training on made-up windows: what is learned, that it repeats, what is refused, and that an explanation names
+//! what is new.
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+use quantumos_learn::explain::{moved, sentence};
+use quantumos_learn::features::HOST;
+use quantumos_learn::train::{LEAST_WINDOWS, Settings, threshold, train};
+use quantumos_learn::window::{Counter, Kind, Sums, Window};
+use quantumos_learn::{Error, features, onnx, token};
+
+/// A window of one of three units, each with habits of its own.
+fn window(number: u64, unit: u64, extra: &[(Kind, &str)]) -> Window {
+    let mut counter = Counter::new(1000);
+    let mut steps = Vec::new();
+    let noise = token::sequence(&[number]) % 5;
+    for step in 0..20 + noise {
+        let name = format!("exec /usr/bin/unit{unit}-{}", (step * (1 + number % 2)) % 4);
+        let step = token::of(name.as_bytes());
+        counter.add(Kind::Step, step, || name);
+        steps.push(step);
+        counter.add_sequences(&steps, &[(Kind::Pair, 2), (Kind::Triple, 3)]);
+    }
+    let path = format!("/var/lib/unit{unit}/{}", number % 3);
+    counter.add(Kind::Path, token::of(path.as_bytes()), || path);
+    for (kind, name) in extra {
+        counter.add(*kind, token::of(name.as_bytes()), || (*name).to_owned());
+    }
+    let (items, overflow) = counter.finish();
+    Window {
+        subject: format!("unit{unit}.service"),
+        start: number * 60_000_000,
+        length: 60_000_000,
+        sums: Sums {
+            events: 20 + u32::try_from(noise).unwrap(),
+            executions: 20,
+            overflow,
+            ..Sums::default()
+        },
+        items,
+    }
+}
+
+fn normal(numbers: std::ops::Range<u64>) -> Vec<Window> {
+    numbers
+        .map(|number| window(number, number % 3, &[]))
+        .collect()
+}
+
+#[test]
+fn what_is_new_is_strange_and_named() {
+    let (known, unseen) = (normal(0..300), normal(300..400));
+    let refs: Vec<&Window> = known.iter().collect();
+    let model = train(&refs, &HOST, &Settings::default()).unwrap();
+    let normal: Vec<f64> = unseen
+        .iter()
+        .map(|window| model.score(window, &HOST))
+        .collect();
+    let limit = threshold(&normal, 0.01).unwrap();
+    let attack = window(
+        301,
+        1,
+        &[
+            (Kind::Chain, "/usr/sbin/unit1 > /usr/bin/sh"),
+            (Kind::Peer, "203.0.113.0/24:4444"),
+        ],
+    );
+    let score = model.score(&attack, &HOST);
+    assert!(score > limit, "{score} {limit}");
+    let x = features::of(&attack, &model.profile, &HOST);
+    let reasons = moved(&model.density, &model.baseline, &HOST, &x);
+    let text = sentence(&attack, &model.profile, &reasons);
+    assert!(
+        text.contains("new to the host: /usr/sbin/unit1 > /usr/bin/sh")
+            && text.contains("new-to-host.peer 0.69, normally 0.00"),
+        "{text}"
+    );
+    // What another unit does every day is strange in this one.
+    let swapped = Window {
+        subject: "unit0.service".into(),
+        ..window(302, 1, &[])
+    };
+    assert!(model.score(&swapped, &HOST) > limit);
+
+    let again = train(&refs, &HOST, &Settings::default()).unwrap();
+    assert_eq!(model, again, "the same seed gives another model");
+    assert_eq!(onnx::read(&onnx::write(&model.density)), Ok(model.density));
+}
+
+#[test]
+fn training_refuses_too_little() {
+    let few = normal(0..LEAST_WINDOWS as u64 - 1);
+    let refs: Vec<&Window> = few.iter().collect();
+    let refused = train(&refs, &HOST, &Settings::default());
+    assert!(matches!(refused, Err(Error::Training(_))), "{refused:?}");
+    assert!(threshold(&[1.0; 5], 0.01).is_err());
+}
