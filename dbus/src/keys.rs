@@ -22,6 +22,29 @@ pub trait Quantum1 {
     fn engines(&self) -> zbus::Result<Vec<(String, String, String)>>;
 }
 
+/// At [`crate::path::QUANTUM`].
+#[zbus::proxy(
+    interface = "org.quantumos.RootKey1",
+    default_service = "org.quantumos.Quantum1",
+    default_path = "/org/quantumos/quantum"
+)]
+pub trait RootKey1 {
+    /// Opens the root key by a PIN, or enrols it with that PIN.
+    fn unlock(&self, pin_descriptor: Fd<'_>) -> Result<(), crate::Error>;
+    /// Makes a new root key under what configuration asks for now. Empty descriptors mean no PIN.
+    fn reseal(
+        &self,
+        pin_descriptor: Fd<'_>,
+        new_pin_descriptor: Fd<'_>,
+    ) -> Result<(), crate::Error>;
+    /// Whether the root key is open, so that keys can be made and used.
+    #[zbus(property)]
+    fn open(&self) -> zbus::Result<bool>;
+    /// What the TPM asks for before it gives the root key: `pin`, `pcr`.
+    #[zbus(property)]
+    fn conditions(&self) -> zbus::Result<Vec<String>>;
+}
+
 /// At [`crate::path::KEYS`].
 #[zbus::proxy(
     interface = "org.quantumos.Keys1",

@@ -43,6 +43,8 @@ async fn run(cli: Cli) -> Result<(), Error> {
     match &cli.command {
         Command::Completions { shell } => return output::write(&generate::completions(*shell)),
         Command::Man { directory } => return generate::man(directory).map(drop),
+        // Where the private key is, there need be no bus.
+        Command::Keys(keys::KeysCommand::Approve(args)) => return keys::approve(&output, args),
         _ => {}
     }
     let bus = Bus::connect(cli.global.bus.as_deref(), !cli.global.no_ask_password).await?;

@@ -6,6 +6,7 @@ mod key;
 mod keys;
 mod options;
 mod quantum;
+mod root_key;
 mod workers;
 
 use crate::keyring::{Health, Keyring};
@@ -18,6 +19,7 @@ use keys::Keys1;
 use quantum::Quantum1;
 use quantumos_dbus::path;
 use quantumos_service::Context;
+use root_key::RootKey1;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -29,6 +31,7 @@ use zbus::message::Header;
 const CREATE: &str = "org.quantumos.keys.create";
 const USE: &str = "org.quantumos.keys.use";
 const REVOKE: &str = "org.quantumos.keys.revoke";
+const UNLOCK: &str = "org.quantumos.keys.unlock";
 
 /// Longer than any operation of a working TPM takes; after that the TPM counts as silent.
 const TPM_PATIENCE: Duration = Duration::from_secs(20);
@@ -79,6 +82,7 @@ impl Shared {
         shared.context.status.set_detail("keys", 0.into());
         let server = shared.context.connection.object_server();
         server.at(path::QUANTUM, Quantum1(shared.clone())).await?;
+        server.at(path::QUANTUM, RootKey1(shared.clone())).await?;
         server.at(path::KEYS, zbus::fdo::ObjectManager).await?;
         server.at(path::KEYS, Keys1(shared.clone())).await?;
         shared.refresh().await;
@@ -169,6 +173,12 @@ impl Shared {
         object.protection_changed(quantum.signal_emitter()).await?;
         object.tpm_vendor_changed(quantum.signal_emitter()).await?;
         object.engines_changed(quantum.signal_emitter()).await?;
+        let root = server.interface::<_, RootKey1>(path::QUANTUM).await?;
+        root.get().await.open_changed(root.signal_emitter()).await?;
+        root.get()
+            .await
+            .conditions_changed(root.signal_emitter())
+            .await?;
         let keys = server.interface::<_, Keys1>(path::KEYS).await?;
         keys.get()
             .await

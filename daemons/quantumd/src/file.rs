@@ -35,13 +35,42 @@ pub fn read(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Error> {
 /// # Errors
 /// [`Error::File`], also when the file exists already.
 pub fn create(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let draft = path.with_extension("new");
+    let draft = path.with_added_extension("new");
     let written = write_and_link(path, &draft, bytes);
     if written.is_err() {
         // A left-over draft is in nobody's way; the error that matters is the first one.
         let _ = std::fs::remove_file(&draft);
     }
     written.map_err(|error| Error::file(path, error))
+}
+
+/// Moves a file over another in the same directory, and syncs that: after a crash it is in one place
+/// or the other.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn rename(from: &Path, to: &Path) -> Result<(), Error> {
+    std::fs::rename(from, to)
+        .and_then(|()| sync_parent(to))
+        .map_err(|error| Error::file(to, error))
+}
+
+/// Removes a file if it is there, and syncs its directory.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Ok(()) => sync_parent(path),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+    .map_err(|error| Error::file(path, error))
+}
+
+fn sync_parent(path: &Path) -> std::io::Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    File::open(parent)?.sync_all()
 }
 
 fn write_and_link(path: &Path, draft: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -62,8 +91,7 @@ fn write_and_link(path: &Path, draft: &Path, bytes: &[u8]) -> std::io::Result<()
     // link(2), unlike rename(2), never replaces what is there.
     std::fs::hard_link(draft, path)?;
     std::fs::remove_file(draft)?;
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    File::open(parent)?.sync_all()
+    sync_parent(path)
 }
 
 #[cfg(test)]
@@ -77,7 +105,7 @@ mod tests {
         let path = directory.path().join("file");
         assert!(read(&path, 10).unwrap().is_none());
         // What an interrupted attempt left behind does no harm.
-        std::fs::write(path.with_extension("new"), "half").unwrap();
+        std::fs::write(path.with_added_extension("new"), "half").unwrap();
         create(&path, b"whole").unwrap();
         assert_eq!(read(&path, 10).unwrap().unwrap(), b"whole");
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
@@ -93,7 +121,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         create(&path, b"whole").unwrap();
-        std::fs::hard_link(&path, path.with_extension("new")).unwrap();
+        std::fs::hard_link(&path, path.with_added_extension("new")).unwrap();
         assert!(create(&path, b"other").is_err());
         assert_eq!(read(&path, 10).unwrap().unwrap(), b"whole");
     }

@@ -27,6 +27,8 @@ pub struct Health {
     pub tpm: Option<String>,
     /// What protects the root key; `None` while it isn't open.
     pub protection: Option<Protection>,
+    /// What the TPM asks for before it gives the root key: `pin`, `pcr`.
+    pub conditions: Vec<&'static str>,
     /// Vendor and firmware of the TPM.
     pub vendor: String,
 }
@@ -41,6 +43,7 @@ pub struct Keyring {
     records: RwLock<BTreeMap<KeyId, Arc<Record>>>,
     cache: Mutex<HashMap<KeyId, Arc<SigningKey>>>,
     vendor: Mutex<String>,
+    resealing: Mutex<()>,
 }
 
 /// What is behind these locks is replaced whole, so a poisoned lock hides nothing.
@@ -72,6 +75,7 @@ impl Keyring {
             records: RwLock::default(),
             cache: Mutex::default(),
             vendor: Mutex::default(),
+            resealing: Mutex::default(),
         }
     }
 
@@ -82,6 +86,58 @@ impl Keyring {
 
     /// Opens what isn't open yet, looks whether the TPM is there, and says how things stand.
     pub fn bring_up(&self) -> Health {
+        self.look(None)
+    }
+
+    /// As [`Keyring::bring_up`], with a PIN for the TPM.
+    ///
+    /// # Errors
+    /// Why the root key did not open.
+    pub fn unlock(&self, pin: &[u8]) -> Result<(), Error> {
+        let pin = pin_of(pin)?;
+        let stored = self.open_store()?;
+        self.open_root(&read!(self.settings).clone(), stored, Some(&pin))
+            .map(drop)
+    }
+
+    /// Makes a new root key, sealed under what configuration asks for now and `new_pin`, and wraps all
+    /// seeds anew, so that nothing that the old root key opens is left. `pin` is the one in force.
+    ///
+    /// # Errors
+    /// See [`Error`]; the old root key stays in force then.
+    pub fn reseal(&self, pin: Option<&[u8]>, new_pin: Option<&[u8]>) -> Result<(), Error> {
+        let settings = read!(self.settings).clone();
+        let (pin, new_pin) = (
+            pin.map(pin_of).transpose()?,
+            new_pin.map(pin_of).transpose()?,
+        );
+        if new_pin.is_some() != settings.protection.pin {
+            let why = "protection.pin says whether there is one";
+            return Err(Error::argument("new PIN", why));
+        }
+        let _one_at_a_time = lock(&self.resealing);
+        let stored = self.open_store()?;
+        // Proves the PIN, also when the root key is open already.
+        let old = vault::open(&self.state, &settings, stored, pin.as_ref())?;
+        let new = vault::renew(&self.state, &settings, &old, new_pin.as_ref())?;
+        let mut slot = lock(&self.store);
+        let store = slot.as_mut().ok_or_else(closed)?;
+        let records = store.rewrap(&new.fingerprint, |mut record, wrapped| {
+            let wrapped = WrappedSeed::from_bytes(wrapped)?;
+            let seed = old.kek.unwrap(&wrapped, &record.binding())?;
+            record.protection = new.protection;
+            let wrapped = new.kek.wrap(record.binding(), &seed)?.to_bytes();
+            Ok((record, wrapped))
+        })?;
+        // From here on the new root key counts, whatever happens.
+        let settled = vault::settle(&self.state, new.fingerprint);
+        tracing::info!(conditions = ?new.conditions, "root key renewed");
+        *write!(self.opened) = Some(Arc::new(new));
+        write!(self.records).extend(records.into_iter().map(|r| (r.id, Arc::new(r))));
+        settled
+    }
+
+    fn look(&self, pin: Option<&vault::Pin>) -> Health {
         let settings = read!(self.settings).clone();
         let mut health = Health::default();
         let store_state = self.open_store();
@@ -92,12 +148,16 @@ impl Keyring {
         match (opened, store_state) {
             (Some(opened), _) => {
                 health.protection = Some(opened.protection);
+                health.conditions.clone_from(&opened.conditions);
                 health.tpm = vault::check(&settings, &opened)
                     .err()
                     .map(|error| error.to_string());
             }
-            (None, Ok(stored)) => match self.open_root(&settings, stored) {
-                Ok(protection) => health.protection = Some(protection),
+            (None, Ok(stored)) => match self.open_root(&settings, stored, pin) {
+                Ok(opened) => {
+                    health.protection = Some(opened.protection);
+                    health.conditions.clone_from(&opened.conditions);
+                }
                 Err(error) => health.root = Some(error.to_string()),
             },
             // Without the store there's no telling whether a root key was enrolled.
@@ -134,20 +194,20 @@ impl Keyring {
         &self,
         settings: &Settings,
         stored: Option<[u8; 16]>,
-    ) -> Result<Protection, Error> {
-        let opened = vault::open(&self.state, settings, stored)?;
+        pin: Option<&vault::Pin>,
+    ) -> Result<Arc<Opened>, Error> {
+        let opened = Arc::new(vault::open(&self.state, settings, stored, pin)?);
         if stored.is_none() {
             self.with_store(|store| store.enrol(&opened.fingerprint))?;
         }
-        let protection = opened.protection;
-        *write!(self.opened) = Some(Arc::new(opened));
-        Ok(protection)
+        *write!(self.opened) = Some(opened.clone());
+        Ok(opened)
     }
 
     fn with_store<T>(&self, work: impl FnOnce(&Store) -> Result<T, Error>) -> Result<T, Error> {
         match &*lock(&self.store) {
             Some(store) => work(store),
-            None => Err(Error::Closed("see the daemon's problems".into())),
+            None => Err(closed()),
         }
     }
 
@@ -194,7 +254,7 @@ impl Keyring {
         let opened = self.opened()?;
         let seed = Secret::random()?;
         let key = SigningKey::from_seed(&seed)?;
-        let record = Record {
+        let mut record = Record {
             id: KeyId::random()?,
             algorithm,
             label: label.into(),
@@ -205,10 +265,13 @@ impl Keyring {
             revoked: None,
             public: key.public_key().clone(),
         };
-        let wrapped = opened.kek.wrap(record.binding(), &seed)?.to_bytes();
         let limit = read!(self.settings).keys.per_owner;
-        // The store's lock is held while counting, so that two calls can't both take the last place.
+        // The store's lock is held while counting and wrapping, so that two calls can't both take the
+        // last place, and no root key is renewed in between.
         self.with_store(|store| {
+            let opened = self.opened()?;
+            record.protection = opened.protection;
+            let wrapped = opened.kek.wrap(record.binding(), &seed)?.to_bytes();
             let active = |r: &&Arc<Record>| r.owner == owner && r.revoked.is_none();
             let count = read!(self.records).values().filter(active).count();
             if count >= limit as usize {
@@ -249,10 +312,12 @@ impl Keyring {
 
     /// Unwraps a seed, expands it and compares the result with the public key on record.
     fn load(&self, record: &Record) -> Result<Arc<SigningKey>, Error> {
-        let opened = self.opened()?;
-        let wrapped = self.with_store(|store| store.wrapped(record.id))?;
-        let wrapped = WrappedSeed::from_bytes(&wrapped)?;
-        let seed = opened.kek.unwrap(&wrapped, &record.binding())?;
+        let seed = self.with_store(|store| {
+            // Under the lock, so that record, seed and root key belong together.
+            let (opened, record) = (self.opened()?, self.active(record.id)?);
+            let wrapped = WrappedSeed::from_bytes(&store.wrapped(record.id)?)?;
+            Ok(opened.kek.unwrap(&wrapped, &record.binding())?)
+        })?;
         let key = Arc::new(SigningKey::from_seed(&seed)?);
         if *key.public_key() != record.public {
             return Err(Error::Crypto(quantumos_pqc::Error::NotAuthentic(
@@ -310,6 +375,20 @@ pub fn verify(
             Err(_) => Ok(false),
         },
     }
+}
+
+fn closed() -> Error {
+    Error::Closed("see the daemon's problems".into())
+}
+
+/// The shortest and longest PIN in bytes.
+const PIN_BYTES: std::ops::RangeInclusive<usize> = 4..=128;
+
+fn pin_of(pin: &[u8]) -> Result<vault::Pin, Error> {
+    if !PIN_BYTES.contains(&pin.len()) {
+        return Err(Error::argument("PIN", "it has 4 to 128 bytes"));
+    }
+    Ok(quantumos_pqc::pin_value(pin)?)
 }
 
 /// Microseconds of CLOCK_REALTIME.

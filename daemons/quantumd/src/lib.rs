@@ -4,6 +4,7 @@
 //! can do, and `bus` puts it on the bus. [`Quantumd`] is the daemon.
 
 mod bus;
+mod conditions;
 mod daemon;
 mod error;
 mod file;

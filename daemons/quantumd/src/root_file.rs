@@ -2,12 +2,15 @@
 //! the host key. A strict binary form: magic, format, kind, fingerprint, then fields with lengths.
 
 use crate::tpm::Sealed;
+use quantumos_pqc::boot_policy::Authority;
 use quantumos_pqc::{RootKey, Secret, open_secret, password_key, seal_secret};
 
 const MAGIC: &[u8; 5] = b"QROOT";
 const FORMAT: u8 = 1;
 const TPM: u8 = 1;
 const SOFTWARE: u8 = 2;
+/// As [`TPM`], then the conditions: whether there is a PIN, and the key that approves PCR states.
+const TPM_WITH_CONDITIONS: u8 = 3;
 const SOFTWARE_DOMAIN: &[u8] = b"quantumos root key, software protection, v1";
 
 /// The most bytes that the file may have.
@@ -65,10 +68,17 @@ impl RootFile {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let (kind, fields): (u8, Vec<&[u8]>) = match &self.protected {
-            Protected::Tpm(sealed) => (
-                TPM,
-                vec![&sealed.root_name, &sealed.public, &sealed.private],
-            ),
+            Protected::Tpm(sealed) => {
+                let mut fields: Vec<&[u8]> =
+                    vec![&sealed.root_name, &sealed.public, &sealed.private];
+                if sealed.pin || sealed.authority.is_some() {
+                    fields.push(if sealed.pin { &[1] } else { &[0] });
+                    fields.push(sealed.authority.as_ref().map_or(&[], Authority::der));
+                    (TPM_WITH_CONDITIONS, fields)
+                } else {
+                    (TPM, fields)
+                }
+            }
             Protected::Software(sealed) => (SOFTWARE, vec![&sealed.salt, &sealed.sealed]),
         };
         let mut out = [&MAGIC[..], &[FORMAT, kind], &self.fingerprint].concat();
@@ -94,11 +104,19 @@ impl RootFile {
         }
         let fingerprint = *take::<16>(&mut rest)?;
         let protected = match head[6] {
-            TPM => Protected::Tpm(Sealed {
-                root_name: field(&mut rest)?.to_vec(),
-                public: field(&mut rest)?.to_vec(),
-                private: field(&mut rest)?.to_vec(),
-            }),
+            kind @ (TPM | TPM_WITH_CONDITIONS) => {
+                let mut sealed = Sealed {
+                    root_name: field(&mut rest)?.to_vec(),
+                    public: field(&mut rest)?.to_vec(),
+                    private: field(&mut rest)?.to_vec(),
+                    pin: false,
+                    authority: None,
+                };
+                if kind == TPM_WITH_CONDITIONS {
+                    (sealed.pin, sealed.authority) = conditions(&mut rest)?;
+                }
+                Protected::Tpm(sealed)
+            }
             SOFTWARE => Protected::Software(SoftwareSealed {
                 salt: field(&mut rest)?
                     .try_into()
@@ -115,6 +133,22 @@ impl RootFile {
             protected,
         })
     }
+}
+
+fn conditions(rest: &mut &[u8]) -> Result<(bool, Option<Authority>), &'static str> {
+    let pin = match field(rest)? {
+        [0] => false,
+        [1] => true,
+        _ => return Err("PIN flag is neither 0 nor 1"),
+    };
+    let authority = match field(rest)? {
+        [] => None,
+        der => Some(Authority::from_der(der).map_err(|_| "the PCR authority's key is broken")?),
+    };
+    if !pin && authority.is_none() {
+        return Err("conditions without a condition");
+    }
+    Ok((pin, authority))
 }
 
 fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], &'static str> {
@@ -135,18 +169,34 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn examples() -> [RootFile; 2] {
+    fn examples() -> [RootFile; 5] {
         let root = RootKey::random().unwrap();
         let software = SoftwareSealed::seal(b"host key", &root).unwrap();
         assert_eq!(software.open(b"host key").unwrap(), root);
         assert!(software.open(b"host kez").is_err());
-        [
-            Protected::Software(software),
+        let tpm = |pin, authority| {
             Protected::Tpm(Sealed {
                 root_name: vec![1; 34],
                 public: vec![2; 78],
                 private: vec![3; 158],
-            }),
+                pin,
+                authority,
+            })
+        };
+        // A key that nobody has the other half of; only its encoding matters here.
+        let head = "30820122300d06092a864886f70d01010105000382010f003082010a0282010100";
+        let mut der: Vec<u8> = (0..head.len() / 2)
+            .map(|at| u8::from_str_radix(&head[at * 2..at * 2 + 2], 16).unwrap())
+            .collect();
+        der.extend([0xA5; 256]);
+        der.extend([2, 3, 1, 0, 1]);
+        let authority = Authority::from_der(&der).unwrap();
+        [
+            Protected::Software(software),
+            tpm(false, None),
+            tpm(true, None),
+            tpm(false, Some(authority.clone())),
+            tpm(true, Some(authority)),
         ]
         .map(|protected| RootFile {
             fingerprint: [9; 16],

@@ -35,6 +35,14 @@ pub struct ProtectionSettings {
     pub allow_software: bool,
     /// The host key file; empty is `host.key` in the state directory, made when absent.
     pub host_key: PathBuf,
+    /// Whether the TPM asks for a PIN; takes effect at enrolment and when the root key is resealed.
+    pub pin: bool,
+    /// Public key (PEM, RSA) of who approves states of the PCRs; empty asks for none. Takes effect
+    /// as `pin` does.
+    pub pcr_public_key: PathBuf,
+    /// Where the approvals are, in the form of systemd's tpm2-pcr-signature.json; empty looks where
+    /// systemd puts them.
+    pub pcr_signature: PathBuf,
 }
 
 /// `[keys]`.
@@ -72,9 +80,15 @@ impl Validate for Settings {
         if !(1..=65_536).contains(&self.keys.per_owner) {
             return Err(Invalid::new("keys.per-owner", "1 to 65536 keys"));
         }
-        let host_key = &self.protection.host_key;
-        if !host_key.as_os_str().is_empty() && !host_key.is_absolute() {
-            return Err(Invalid::new("protection.host-key", "an absolute path"));
+        let protection = &self.protection;
+        for (key, path) in [
+            ("protection.host-key", &protection.host_key),
+            ("protection.pcr-public-key", &protection.pcr_public_key),
+            ("protection.pcr-signature", &protection.pcr_signature),
+        ] {
+            if !path.as_os_str().is_empty() && !path.is_absolute() {
+                return Err(Invalid::new(key, "an absolute path"));
+            }
         }
         Ok(())
     }
@@ -88,13 +102,19 @@ mod tests {
     fn defaults_are_valid_and_bad_values_are_named() {
         Settings::default().validate().unwrap();
         type Case = (&'static str, fn(&mut Settings));
-        let cases: [Case; 5] = [
+        let cases: [Case; 7] = [
             ("tpm.tcti", |s| s.tpm.tcti = "banana".into()),
             ("tpm.check-seconds", |s| s.tpm.check_seconds = 0),
             ("tpm.check-seconds", |s| s.tpm.check_seconds = 100_000),
             ("keys.per-owner", |s| s.keys.per_owner = 0),
             ("protection.host-key", |s| {
                 s.protection.host_key = "relative".into()
+            }),
+            ("protection.pcr-public-key", |s| {
+                s.protection.pcr_public_key = "relative".into()
+            }),
+            ("protection.pcr-signature", |s| {
+                s.protection.pcr_signature = "relative".into()
             }),
         ];
         for (key, change) in cases {

@@ -221,6 +221,57 @@ impl Store {
         .ok_or_else(|| Error::NoSuchKey(id.to_string()))
     }
 
+    /// Wraps all seeds anew and remembers the new root key, all or nothing. `rewrap` gets each active
+    /// record and its wrapped seed, and gives both as they are to be. The old forms are destroyed, in
+    /// the file and in its log.
+    ///
+    /// # Errors
+    /// [`Error::Database`] and what `rewrap` gives; nothing changes then.
+    pub fn rewrap(
+        &mut self,
+        fingerprint: &[u8; 16],
+        mut rewrap: impl FnMut(Record, &[u8]) -> Result<(Record, Vec<u8>), Error>,
+    ) -> Result<Vec<Record>, Error> {
+        let path = self.path.clone();
+        let fail = |e| database(&path, e);
+        let mut changed = Vec::new();
+        for record in self.records()? {
+            if record.revoked.is_none() {
+                let wrapped = self.wrapped(record.id)?;
+                changed.push(rewrap(record, &wrapped)?);
+            }
+        }
+        let transaction = self.connection.transaction().map_err(fail)?;
+        for (record, wrapped) in &changed {
+            let values = params![record.id.0, wrapped, record.protection.name()];
+            transaction
+                .execute(
+                    "UPDATE keys SET wrapped = ?2, protection = ?3 WHERE id = ?1",
+                    values,
+                )
+                .map_err(fail)?;
+        }
+        transaction
+            .execute("UPDATE root SET fingerprint = ?1", [fingerprint])
+            .map_err(fail)?;
+        transaction.commit().map_err(fail)?;
+        self.empty_log("wrapped seeds from before");
+        Ok(changed.into_iter().map(|(record, _)| record).collect())
+    }
+
+    /// Takes what was overwritten out of the log too. It is wrapped there as it was before, so a
+    /// failure is worth a warning only; the next checkpoint does it.
+    fn empty_log(&self, what: &str) {
+        let emptied = self.run(|c| {
+            c.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
+                row.get::<_, i64>(0)
+            })
+        });
+        if !matches!(emptied, Ok(0)) {
+            tracing::warn!("the store's log still holds {what}");
+        }
+    }
+
     /// Revokes an active key and destroys its wrapped seed, in the file and in its log.
     ///
     /// # Errors
@@ -236,16 +287,7 @@ impl Store {
         if changed != 1 {
             return Err(Error::NoSuchKey(id.to_string()));
         }
-        // The revocation is committed; the old seed stays in the log until the next checkpoint if
-        // this one fails, and it is wrapped there as it was before.
-        let emptied = self.run(|c| {
-            c.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-                row.get::<_, i64>(0)
-            })
-        });
-        if !matches!(emptied, Ok(0)) {
-            tracing::warn!(key = %id, "the store's log still holds the wrapped seed of a revoked key");
-        }
+        self.empty_log("the wrapped seed of a revoked key");
         Ok(())
     }
 }

@@ -1,10 +1,11 @@
 //! Opens the root key: finds out how it's protected, enrols where nothing is there yet, and never
-//! takes a weaker protection than the one that the store was enrolled with. Blocks.
+//! takes a weaker protection than the one that the store was enrolled with. Resealing makes a new root
+//! key beside the old one; which of the two counts is what the key store says. Blocks.
 
 use crate::root_file::{self, Protected, RootFile, SoftwareSealed};
 use crate::settings::Settings;
-use crate::tpm::{self, Tcti, TpmError};
-use crate::{Error, file};
+use crate::tpm::{self, Conditions, Proofs, Tcti, TpmError};
+use crate::{Error, conditions, file};
 use quantumos_pqc::{Kek, RootKey, Secret};
 use std::path::{Path, PathBuf};
 
@@ -47,7 +48,12 @@ pub struct Opened {
     pub fingerprint: [u8; 16],
     /// Name of the TPM's storage root key, where there is a TPM.
     pub pinned: Option<Vec<u8>>,
+    /// What the TPM asks for: `pin`, `pcr`, both or nothing.
+    pub conditions: Vec<&'static str>,
 }
+
+/// A PIN as the TPM compares it.
+pub type Pin = Secret<32>;
 
 /// The version of the key encryption key in use. Rotation, when it comes, keeps this in the store.
 const KEK_VERSION: u32 = 1;
@@ -73,43 +79,127 @@ fn tcti(settings: &Settings) -> Result<Tcti, Error> {
         .map_err(|why: String| Error::argument("tpm.tcti", why))
 }
 
+/// A root key that was made but doesn't count yet.
+fn next_path(state: &Path) -> PathBuf {
+    state.join("root.next")
+}
+
 /// Opens the root key, or enrols a new one when neither the file nor `stored` (the fingerprint
 /// that the key store remembers) says that there was one.
 ///
 /// # Errors
 /// See [`Error`]; nothing changes on disk then.
-pub fn open(state: &Path, settings: &Settings, stored: Option<[u8; 16]>) -> Result<Opened, Error> {
+pub fn open(
+    state: &Path,
+    settings: &Settings,
+    stored: Option<[u8; 16]>,
+    pin: Option<&Pin>,
+) -> Result<Opened, Error> {
+    if let Some(stored) = stored {
+        settle(state, stored)?;
+    }
     let path = root_path(state);
-    let (file, root) = match file::read(&path, root_file::LIMIT)? {
-        Some(bytes) => {
-            let file = RootFile::from_bytes(&bytes).map_err(|why| Error::Damaged {
-                path: path.clone(),
-                why: why.into(),
-            })?;
-            let root = unprotect(state, settings, &file.protected)?;
+    let (file, root) = match read(&path)? {
+        Some(file) => {
+            let root = unprotect(state, settings, &file.protected, pin)?;
             (file, root)
         }
         None if stored.is_some() => return Err(Error::RootMissing(path)),
-        None => enrol(state, settings, &path)?,
+        None => {
+            let (file, root) = protect(state, settings, pin)?;
+            write(&path, &file)?;
+            (file, root)
+        }
     };
-    let fingerprint = root.fingerprint()?;
-    if fingerprint != file.fingerprint {
+    let opened = Opened::of(&file, &root)?;
+    if opened.fingerprint != file.fingerprint {
         let why = "its fingerprint is not that of the root key in it".into();
         return Err(Error::Damaged { path, why });
     }
-    if stored.is_some_and(|stored| stored != fingerprint) {
+    if stored.is_some_and(|stored| stored != opened.fingerprint) {
         return Err(Error::OtherRoot(path));
     }
-    let (protection, pinned) = match file.protected {
-        Protected::Tpm(sealed) => (Protection::Tpm, Some(sealed.root_name)),
-        Protected::Software(_) => (Protection::Software, None),
+    Ok(opened)
+}
+
+impl Opened {
+    fn of(file: &RootFile, root: &RootKey) -> Result<Self, Error> {
+        let (protection, pinned, conditions) = match &file.protected {
+            Protected::Tpm(sealed) => {
+                let mut conditions = Vec::new();
+                conditions.extend(sealed.pin.then_some("pin"));
+                conditions.extend(sealed.authority.as_ref().map(|_| "pcr"));
+                (Protection::Tpm, Some(sealed.root_name.clone()), conditions)
+            }
+            Protected::Software(_) => (Protection::Software, None, Vec::new()),
+        };
+        Ok(Self {
+            kek: root.kek(KEK_VERSION)?,
+            protection,
+            fingerprint: root.fingerprint()?,
+            pinned,
+            conditions,
+        })
+    }
+}
+
+/// Makes a new root key beside the old one, sealed under what configuration asks for now. It counts
+/// as soon as the key store remembers its fingerprint; [`settle`] then puts it in place.
+///
+/// # Errors
+/// See [`Error`]; the old root key stays in force, also where protection would become weaker.
+pub fn renew(
+    state: &Path,
+    settings: &Settings,
+    old: &Opened,
+    pin: Option<&Pin>,
+) -> Result<Opened, Error> {
+    let (file, root) = protect(state, settings, pin)?;
+    let new = Opened::of(&file, &root)?;
+    if old.protection == Protection::Tpm && new.protection != Protection::Tpm {
+        return Err(Error::SoftwareNotAllowed);
+    }
+    let path = next_path(state);
+    file::remove(&path)?;
+    write(&path, &file)?;
+    Ok(new)
+}
+
+/// Puts the root key that counts (by its fingerprint) in place and destroys the other.
+///
+/// # Errors
+/// [`Error::File`], [`Error::Damaged`].
+pub fn settle(state: &Path, counts: [u8; 16]) -> Result<(), Error> {
+    let next = next_path(state);
+    // A file that was torn while it was written is no root key that anything was sealed under.
+    match read(&next) {
+        Ok(Some(file)) if file.fingerprint == counts => file::rename(&next, &root_path(state)),
+        Ok(None) => Ok(()),
+        Ok(Some(_)) | Err(Error::Damaged { .. }) => file::remove(&next),
+        Err(error) => Err(error),
+    }
+}
+
+fn read(path: &Path) -> Result<Option<RootFile>, Error> {
+    let Some(bytes) = file::read(path, root_file::LIMIT)? else {
+        return Ok(None);
     };
-    Ok(Opened {
-        kek: root.kek(KEK_VERSION)?,
-        protection,
-        fingerprint,
-        pinned,
-    })
+    match RootFile::from_bytes(&bytes) {
+        Ok(file) => Ok(Some(file)),
+        Err(why) => Err(Error::Damaged {
+            path: path.to_owned(),
+            why: why.into(),
+        }),
+    }
+}
+
+fn write(path: &Path, file: &RootFile) -> Result<(), Error> {
+    file::create(path, &file.to_bytes())?;
+    tracing::info!(path = %path.display(), protection = match file.protected {
+        Protected::Tpm(_) => Protection::Tpm.name(),
+        Protected::Software(_) => Protection::Software.name(),
+    }, "root key sealed");
+    Ok(())
 }
 
 /// Whether the TPM that the root key is sealed by still answers.
@@ -132,9 +222,25 @@ pub fn tpm_vendor(settings: &Settings) -> String {
         .unwrap_or_default()
 }
 
-fn unprotect(state: &Path, settings: &Settings, sealed: &Protected) -> Result<RootKey, Error> {
+fn unprotect(
+    state: &Path,
+    settings: &Settings,
+    sealed: &Protected,
+    pin: Option<&Pin>,
+) -> Result<RootKey, Error> {
     match sealed {
-        Protected::Tpm(sealed) => Ok(RootKey::new(tpm::unseal(&tcti(settings)?, sealed)?)),
+        Protected::Tpm(sealed) => {
+            let approvals = match sealed.authority {
+                Some(_) => conditions::approvals(settings)?,
+                None => Vec::new(),
+            };
+            let proofs = Proofs {
+                pin,
+                approvals: &approvals,
+            };
+            let secret = tpm::unseal(&tcti(settings)?, sealed, &proofs)?;
+            Ok(RootKey::new(secret))
+        }
         Protected::Software(_) if !settings.protection.allow_software => {
             Err(Error::SoftwareNotAllowed)
         }
@@ -156,12 +262,26 @@ fn unprotect(state: &Path, settings: &Settings, sealed: &Protected) -> Result<Ro
 }
 
 /// Makes a root key. A TPM that's there but fails is an error; only where none is found may
-/// software stand in, and only if configuration says so.
-fn enrol(state: &Path, settings: &Settings, path: &Path) -> Result<(RootFile, RootKey), Error> {
+/// software stand in, and only if configuration says so and asks for nothing that a TPM checks.
+fn protect(
+    state: &Path,
+    settings: &Settings,
+    pin: Option<&Pin>,
+) -> Result<(RootFile, RootKey), Error> {
+    let wanted = &settings.protection;
+    if wanted.pin && pin.is_none() {
+        return Err(TpmError::PinNeeded.into());
+    }
+    let authority = conditions::authority(settings)?;
+    let asked = Conditions {
+        pin: pin.filter(|_| wanted.pin),
+        authority: authority.as_ref(),
+    };
+    let software = wanted.allow_software && asked.pin.is_none() && asked.authority.is_none();
     let root = RootKey::random()?;
-    let protected = match tpm::seal(&tcti(settings)?, root.secret()) {
+    let protected = match tpm::seal(&tcti(settings)?, root.secret(), &asked) {
         Ok(sealed) => Protected::Tpm(sealed),
-        Err(TpmError::Absent { .. }) if settings.protection.allow_software => {
+        Err(TpmError::Absent { .. }) if software => {
             let host_key = host_key(&host_key_path(state, settings))?;
             Protected::Software(SoftwareSealed::seal(&host_key, &root)?)
         }
@@ -171,11 +291,6 @@ fn enrol(state: &Path, settings: &Settings, path: &Path) -> Result<(RootFile, Ro
         fingerprint: root.fingerprint()?,
         protected,
     };
-    file::create(path, &file.to_bytes())?;
-    tracing::info!(path = %path.display(), protection = match file.protected {
-        Protected::Tpm(_) => Protection::Tpm.name(),
-        Protected::Software(_) => Protection::Software.name(),
-    }, "root key enrolled");
     Ok((file, root))
 }
 

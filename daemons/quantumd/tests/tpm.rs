@@ -1,9 +1,17 @@
 //! The TPM module against a software TPM, one for each test.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test: failing is its work
 
-use quantumd::tpm::{self, Sealed, Tcti, TpmError};
+use quantumd::tpm::{self, Conditions, Proofs, Sealed, Tcti, TpmError};
 use quantumos_harness::Swtpm;
 use quantumos_pqc::Secret;
+
+fn seal(tcti: &Tcti, secret: &Secret<32>) -> Result<Sealed, TpmError> {
+    tpm::seal(tcti, secret, &Conditions::default())
+}
+
+fn unseal(tcti: &Tcti, sealed: &Sealed) -> Result<Secret<32>, TpmError> {
+    tpm::unseal(tcti, sealed, &Proofs::default())
+}
 
 fn start() -> (Swtpm, Tcti) {
     let swtpm = Swtpm::start().unwrap();
@@ -15,13 +23,13 @@ fn start() -> (Swtpm, Tcti) {
 fn seals_and_unseals_over_restarts_and_many_times() {
     let (mut swtpm, tcti) = start();
     let secret = Secret::random().unwrap();
-    let sealed = tpm::seal(&tcti, &secret).unwrap();
+    let sealed = seal(&tcti, &secret).unwrap();
     // More often than a TPM has slots for objects and sessions: nothing may be left loaded.
     for _ in 0..10 {
-        assert_eq!(tpm::unseal(&tcti, &sealed).unwrap(), secret);
+        assert_eq!(unseal(&tcti, &sealed).unwrap(), secret);
     }
     swtpm.power_on().unwrap();
-    assert_eq!(tpm::unseal(&tcti, &sealed).unwrap(), secret);
+    assert_eq!(unseal(&tcti, &sealed).unwrap(), secret);
     tpm::probe(&tcti, &sealed.root_name).unwrap();
     assert!(!tpm::vendor(&tcti).unwrap().is_empty());
 }
@@ -31,8 +39,8 @@ fn the_secret_is_never_on_the_wire() {
     let (swtpm, tcti) = start();
     let secret = Secret::random().unwrap();
     swtpm.record();
-    let sealed = tpm::seal(&tcti, &secret).unwrap();
-    assert_eq!(tpm::unseal(&tcti, &sealed).unwrap(), secret);
+    let sealed = seal(&tcti, &secret).unwrap();
+    assert_eq!(unseal(&tcti, &sealed).unwrap(), secret);
     let traffic = swtpm.recorded();
     let shows = |bytes: &[u8]| traffic.windows(bytes.len()).any(|window| window == bytes);
     // The second parameter of Load, which no session encrypts.
@@ -48,34 +56,34 @@ fn the_secret_is_never_on_the_wire() {
 fn another_tpm_is_refused_and_left_as_it_was() {
     let (mut swtpm, tcti) = start();
     let secret = Secret::random().unwrap();
-    let sealed = tpm::seal(&tcti, &secret).unwrap();
+    let sealed = seal(&tcti, &secret).unwrap();
     swtpm.replace().unwrap();
-    let error = tpm::unseal(&tcti, &sealed).unwrap_err();
+    let error = unseal(&tcti, &sealed).unwrap_err();
     assert!(matches!(error, TpmError::OtherTpm { .. }), "{error}");
     assert!(matches!(
         tpm::probe(&tcti, &sealed.root_name),
         Err(TpmError::OtherTpm { .. })
     ));
     // Enrolling anew works, under another key.
-    let other = tpm::seal(&tcti, &secret).unwrap();
+    let other = seal(&tcti, &secret).unwrap();
     assert_ne!(other.root_name, sealed.root_name);
     // The old blob under the new key, its Name forged: the TPM itself refuses.
     let forged = Sealed {
         root_name: other.root_name,
         ..sealed
     };
-    assert_eq!(tpm::unseal(&tcti, &forged), Err(TpmError::NotItsBlob));
+    assert_eq!(unseal(&tcti, &forged), Err(TpmError::NotItsBlob));
 }
 
 #[test]
 fn an_altered_blob_does_not_load() {
     let (_swtpm, tcti) = start();
-    let sealed = tpm::seal(&tcti, &Secret::random().unwrap()).unwrap();
+    let sealed = seal(&tcti, &Secret::random().unwrap()).unwrap();
     for at in [0, 2, 10, 40, sealed.private.len() - 1] {
         let mut altered = sealed.clone();
         altered.private[at] ^= 1;
         assert_eq!(
-            tpm::unseal(&tcti, &altered),
+            unseal(&tcti, &altered),
             Err(TpmError::NotItsBlob),
             "byte {at}"
         );
@@ -84,14 +92,14 @@ fn an_altered_blob_does_not_load() {
         let mut cut = sealed.clone();
         cut.private.truncate(len);
         assert_eq!(
-            tpm::unseal(&tcti, &cut),
+            unseal(&tcti, &cut),
             Err(TpmError::NotItsBlob),
             "length {len}"
         );
         let mut cut = sealed.clone();
         cut.public.truncate(len.min(cut.public.len() - 1));
         assert_eq!(
-            tpm::unseal(&tcti, &cut),
+            unseal(&tcti, &cut),
             Err(TpmError::NotItsBlob),
             "public {len}"
         );
@@ -101,15 +109,15 @@ fn an_altered_blob_does_not_load() {
 #[test]
 fn an_absent_tpm_is_named() {
     let (mut swtpm, tcti) = start();
-    let sealed = tpm::seal(&tcti, &Secret::random().unwrap()).unwrap();
+    let sealed = seal(&tcti, &Secret::random().unwrap()).unwrap();
     swtpm.kill();
-    let error = tpm::unseal(&tcti, &sealed).unwrap_err();
+    let error = unseal(&tcti, &sealed).unwrap_err();
     assert!(
         matches!(error, TpmError::Absent { .. } | TpmError::Gone { .. }),
         "{error}"
     );
     let none = "device:/nonexistent/tpm".parse().unwrap();
-    let error = tpm::unseal(&none, &sealed).unwrap_err();
+    let error = unseal(&none, &sealed).unwrap_err();
     assert_eq!(
         error.to_string(),
         "no TPM at device:/nonexistent/tpm: No such file or directory (os error 2)"

@@ -5,6 +5,7 @@
 //! HKDF-SHA-512 derives from a root key. No disk, no clock, no bus: bytes in, bytes out.
 
 mod aws_lc;
+pub mod boot_policy;
 mod error;
 mod mldsa;
 mod root;
@@ -17,6 +18,6 @@ pub use error::Error;
 pub use mldsa::{
     CONTEXT_MAX, PUBLIC_KEY_LEN, PublicKey, SEED_LEN, SIGNATURE_LEN, Signature, SigningKey,
 };
-pub use root::{RootKey, open_secret, password_key, seal_secret};
+pub use root::{RootKey, open_secret, password_key, pin_value, seal_secret};
 pub use secret::Secret;
 pub use wrap::{Algorithm, Binding, Kek, POLICY_MAX, WrappedSeed};

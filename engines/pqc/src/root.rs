@@ -95,6 +95,15 @@ pub fn password_key(password: &[u8], salt: &[u8; 16]) -> Result<Secret<32>, Erro
     })
 }
 
+/// What a TPM compares for a PIN: a digest, so that a PIN of any length fits the TPM's limit. The TPM
+/// itself counts the wrong ones; nothing on disk helps to guess.
+///
+/// # Errors
+/// [`Error::Library`].
+pub fn pin_value(pin: &[u8]) -> Result<Secret<32>, Error> {
+    Secret::fill_with(|out| hkdf_sha512(b"quantumos PIN v1", pin, &[b"TPM authorisation"], out))
+}
+
 pub(crate) fn gcm(key: &Secret<32>) -> Result<LessSafeKey, Error> {
     UnboundKey::new(&AES_256_GCM, key.expose())
         .map(LessSafeKey::new)

@@ -92,7 +92,11 @@ async fn keys_are_made_listed_used_and_revoked() {
     let live = [
         (
             path::QUANTUM,
-            vec!["org.quantumos.Service1", "org.quantumos.Quantum1"],
+            vec![
+                "org.quantumos.Service1",
+                "org.quantumos.Quantum1",
+                "org.quantumos.RootKey1",
+            ],
         ),
         (path::KEYS, vec!["org.quantumos.Keys1"]),
         (made.inner().path().as_str(), vec!["org.quantumos.Key1"]),

@@ -5,6 +5,7 @@ mod encoding;
 mod message;
 mod model;
 mod render;
+mod root;
 
 use std::{
     collections::HashMap,
@@ -17,6 +18,7 @@ use quantumos_dbus::{bus_name::QUANTUM, path::KEYS};
 use serde_json::json;
 use zbus::{OwnedObjectPath, Variant};
 
+pub use self::root::approve;
 use self::{
     encoding::{Encoding, base64},
     message::Message,
@@ -59,6 +61,12 @@ pub enum KeysCommand {
         #[arg(long, default_value = "")]
         reason: String,
     },
+    /// Give the TPM the PIN that opens the root key
+    Unlock(root::UnlockArgs),
+    /// Seal a new root key under what configuration asks for, and wrap all keys anew
+    Reseal(root::ResealArgs),
+    /// Approve a state of the PCRs, with the private key of the authority; needs no service
+    Approve(root::ApproveArgs),
     /// Print a key's public key
     Public {
         /// Id, beginning of an id, or label
@@ -144,6 +152,9 @@ pub async fn run(bus: &Bus, output: &Output, command: &KeysCommand) -> Result<()
                 .await?;
             show(output, &read(bus, &key.path).await?)
         }
+        KeysCommand::Unlock(args) => root::unlock(bus, output, args).await,
+        KeysCommand::Reseal(args) => root::reseal(bus, output, args).await,
+        KeysCommand::Approve(args) => approve(output, args),
         KeysCommand::Public { key, to } => {
             let key = find(bus, key).await?;
             let proxy = bus.proxy(QUANTUM, &key.path, KEY).await?;

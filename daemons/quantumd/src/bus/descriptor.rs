@@ -10,6 +10,7 @@ use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// The most bytes that a descriptor may hold.
 pub(super) const LIMIT: usize = 64 << 20;
@@ -26,6 +27,14 @@ pub(super) fn read(descriptor: OwnedFd) -> Result<Vec<u8>, Error> {
 /// shall not choose how long reading takes. Blocks.
 pub(super) fn read_file(descriptor: OwnedFd) -> Result<Vec<u8>, Error> {
     read_bounded(descriptor, LIMIT, None)
+}
+
+/// The most bytes of a secret that a caller hands over, such as a PIN.
+pub(super) const SECRET_LIMIT: usize = 4096;
+
+/// Reads a secret; the bytes are wiped when they are dropped. Blocks.
+pub(super) fn read_secret(descriptor: OwnedFd) -> Result<Zeroizing<Vec<u8>>, Error> {
+    read_bounded(descriptor, SECRET_LIMIT, PATIENCE).map(Zeroizing::new)
 }
 
 fn refuse(why: impl Into<String>) -> Error {
@@ -83,8 +92,9 @@ fn read_regular(file: &File, limit: usize, size: i64) -> Result<Vec<u8>, Error> 
 
 fn read_pipe(mut pipe: File, limit: usize, patience: Duration) -> Result<Vec<u8>, Error> {
     let end = Instant::now() + patience;
-    let mut bytes = Vec::new();
-    let mut piece = [0; 65536];
+    // Enough for a secret without growing, which would leave a copy behind.
+    let mut bytes = Vec::with_capacity(SECRET_LIMIT);
+    let mut piece = Zeroizing::new([0; 65536]);
     loop {
         let left = end.saturating_duration_since(Instant::now());
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
@@ -95,7 +105,7 @@ fn read_pipe(mut pipe: File, limit: usize, patience: Duration) -> Result<Vec<u8>
             Err(nix::errno::Errno::EINTR) => continue,
             Err(error) => return Err(refuse(error.desc())),
         }
-        match pipe.read(&mut piece) {
+        match pipe.read(piece.as_mut_slice()) {
             Ok(0) => return Ok(bytes),
             Ok(count) if bytes.len() + count > limit => {
                 return Err(too_large(bytes.len() + count, limit));

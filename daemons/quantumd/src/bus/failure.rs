@@ -1,6 +1,7 @@
 //! The edge where quantumd's errors become errors on the bus.
 
 use crate::Error;
+use crate::tpm::TpmError;
 use quantumos_dbus::Error as BusError;
 
 /// What a method gives.
@@ -12,6 +13,7 @@ impl From<Error> for BusError {
         let text = error.to_string();
         match error {
             Error::Argument { .. } => Self::InvalidArgument(text),
+            Error::Tpm(TpmError::WrongPin { .. }) => Self::NotAuthorized(text),
             Error::TooLarge { .. } | Error::TooManyKeys { .. } => Self::LimitExceeded(text),
             Error::NoSuchKey(_) => Self::NotFound(text),
             Error::Revoked { .. } => Self::KeyRevoked(text),
@@ -42,7 +44,6 @@ impl From<Error> for BusError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tpm::TpmError;
 
     #[test]
     fn each_failure_has_its_name() {
@@ -69,9 +70,9 @@ mod tests {
                 "\"X\"",
             ),
             (
-                TpmError::Lockout.into(),
+                TpmError::Lockout { seconds: Some(9) }.into(),
                 |e| matches!(e, BusError::Unavailable(_)),
-                "lockout",
+                "9 seconds",
             ),
             (Error::Busy(3), |e| matches!(e, BusError::Busy(_)), "3"),
             (

@@ -41,11 +41,35 @@ pub enum TpmError {
     /// The sealed object isn't from this storage root key, or was altered.
     #[error("the sealed root key does not load: altered, or not made by this TPM")]
     NotItsBlob,
-    /// Too many failed authorisations; it waits or wants `tpm2_dictionarylockout -c`.
+    /// Too many failed authorisations.
+    #[error("the TPM is locked after too many wrong PINs: {}", recovery(*seconds))]
+    Lockout {
+        /// How long until it takes another attempt, when it says so.
+        seconds: Option<u32>,
+    },
+    /// The root key asks for a PIN, and none was given.
+    #[error("a PIN opens the root key: quantumctl keys unlock")]
+    PinNeeded,
+    /// The PIN is wrong.
+    #[error("wrong PIN{}", attempts(*left, *seconds))]
+    WrongPin {
+        /// How many more may be tried before lockout, when the TPM says so.
+        left: Option<u32>,
+        /// Seconds until one failed attempt is forgotten.
+        seconds: Option<u32>,
+    },
+    /// The PCRs don't have a state that the authority approved.
     #[error(
-        "the TPM is in dictionary-attack lockout; it recovers with time or by its lockout authorisation"
+        "the PCRs have no approved state: none of {looked_at} approvals by the pinned key fits \
+         what was booted; sign the new state (quantumctl keys approve) or boot an approved one"
     )]
-    Lockout,
+    NotApproved {
+        /// How many approvals were compared.
+        looked_at: usize,
+    },
+    /// The approval that fits the PCRs isn't signed by the pinned key.
+    #[error("the approval of the present PCR state has no valid signature")]
+    BadApproval,
     /// A hierarchy or object has a password that quantumd doesn't know.
     #[error("the TPM asks for an authorisation at {step} that quantumd does not have")]
     Authorisation {
@@ -68,6 +92,26 @@ pub enum TpmError {
         /// The TSS's words.
         text: String,
     },
+}
+
+fn recovery(seconds: Option<u32>) -> String {
+    let reset = "tpm2_dictionarylockout -c, with the lockout authorisation, ends it at once";
+    match seconds {
+        Some(seconds) => {
+            format!("it takes another attempt after at most {seconds} seconds; {reset}")
+        }
+        None => format!("it takes another attempt after a while; {reset}"),
+    }
+}
+
+fn attempts(left: Option<u32>, seconds: Option<u32>) -> String {
+    match (left, seconds) {
+        (Some(0), Some(seconds)) => format!(", and the TPM is locked now for {seconds} seconds"),
+        (Some(left), Some(seconds)) => {
+            format!(", {left} more before lockout; one is forgotten every {seconds} seconds")
+        }
+        _ => String::new(),
+    }
 }
 
 /// The response code as a number. The library keeps the field to itself but prints it.
@@ -99,7 +143,7 @@ impl TpmError {
         let by_tpm = code != 0 && (layer == 0 || layer == 12);
         match kind {
             _ if layer == TRANSPORT => Self::Gone { step },
-            Some(Kind::Lockout) if by_tpm => Self::Lockout,
+            Some(Kind::Lockout) if by_tpm => Self::Lockout { seconds: None },
             Some(Kind::AuthFail | Kind::BadAuth | Kind::AuthMissing) if by_tpm => {
                 Self::Authorisation { step }
             }
@@ -139,8 +183,14 @@ mod tests {
         let of = |code, kind| TpmError::classify("unseal", code, kind, &text);
         let step = "unseal";
         assert_eq!(of(0xa000a, None), TpmError::Gone { step });
-        assert_eq!(of(0x921, Some(Kind::Lockout)), TpmError::Lockout);
-        assert_eq!(of(0xc0921, Some(Kind::Lockout)), TpmError::Lockout);
+        assert_eq!(
+            of(0x921, Some(Kind::Lockout)),
+            TpmError::Lockout { seconds: None }
+        );
+        assert_eq!(
+            of(0xc0921, Some(Kind::Lockout)),
+            TpmError::Lockout { seconds: None }
+        );
         assert_eq!(
             of(0x98e, Some(Kind::AuthFail)),
             TpmError::Authorisation { step }
