@@ -19,9 +19,9 @@ pub use matrix::Matrix;
 /// The most qubits of a circuit.
 pub const QUBITS_MAX: u64 = 100_000;
 /// The most classical bits of a circuit.
-pub const BITS_MAX: u64 = 10_000_000;
+pub const BITS_MAX: u64 = 4_000_000;
 /// The most operations of a circuit, loops and subroutines unrolled.
-pub const OPERATIONS_MAX: u64 = 8_000_000;
+pub const OPERATIONS_MAX: u64 = 2_000_000;
 /// The deepest nesting of blocks and of expressions.
 pub const DEPTH_MAX: usize = 128;
 /// The most qubits of a gate that is given by its matrix.

@@ -7,6 +7,7 @@
 mod error;
 pub mod ir;
 pub mod json;
+pub mod qasm;
 pub mod rng;
 
 pub use error::Error;

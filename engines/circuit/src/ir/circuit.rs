@@ -220,7 +220,7 @@ impl Circuit {
         Some(inverse)
     }
 
-    fn check_op(&self, op: &Op, depth: usize, in_loop: bool) -> Result<(), Error> {
+    pub(crate) fn check_op(&self, op: &Op, depth: usize, in_loop: bool) -> Result<(), Error> {
         if depth > DEPTH_MAX {
             return Err(Error::Limit {
                 what: "nested blocks",

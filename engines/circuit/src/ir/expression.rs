@@ -89,12 +89,29 @@ impl Expression {
             )
         };
         let last = width.div_ceil(64).max(1);
-        let all = (1..last).fold(part(0), |all, i| Self::binary(Binary::And, all, part(i)));
+        let all = Self::all(Binary::And, (0..last).map(part).collect());
         if words.iter().skip(last as usize).any(|&w| w != 0) {
             Self::Value(0)
         } else {
             all
         }
+    }
+
+    /// One operation over many expressions, as a tree that is as flat as can be.
+    #[must_use]
+    pub fn all(operation: Binary, mut parts: Vec<Self>) -> Self {
+        while parts.len() > 1 {
+            let mut pairs = Vec::with_capacity(parts.len().div_ceil(2));
+            let mut rest = parts.into_iter();
+            while let Some(left) = rest.next() {
+                pairs.push(match rest.next() {
+                    Some(right) => Self::binary(operation, left, right),
+                    None => left,
+                });
+            }
+            parts = pairs;
+        }
+        parts.pop().unwrap_or(Self::Value(0))
     }
 
     /// The value, with `bit` telling each classical bit. Division by zero gives zero.
