@@ -55,6 +55,9 @@ pub enum Error {
     /// The signature does not verify.
     #[error("the signature does NOT verify")]
     BadSignature,
+    /// So many rules do not load; the output says which.
+    #[error("{0} rules do not load")]
+    RulesFailed(u32),
     /// The terminal cannot be used.
     #[error("terminal: {0}")]
     Terminal(io::Error),
@@ -72,7 +75,11 @@ impl Error {
             Self::NotFound(_) => 5,
             Self::BadSignature => 7,
             Self::Service { name, .. } => service_code(name),
-            Self::Answer(_) | Self::File { .. } | Self::Terminal(_) | Self::Output(_) => 1,
+            Self::Answer(_)
+            | Self::File { .. }
+            | Self::RulesFailed(_)
+            | Self::Terminal(_)
+            | Self::Output(_) => 1,
         }
     }
 
@@ -98,6 +105,7 @@ impl Error {
             Self::NotFound(_) => "not-found".to_owned(),
             Self::File { .. } => "file".to_owned(),
             Self::BadSignature => "bad-signature".to_owned(),
+            Self::RulesFailed(_) => "rules-failed".to_owned(),
             Self::Terminal(_) | Self::Output(_) => "output".to_owned(),
         };
         json!({"error": {"name": name, "message": self.to_string(), "code": self.code()}})

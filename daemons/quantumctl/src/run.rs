@@ -45,6 +45,11 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Man { directory } => return generate::man(directory).map(drop),
         // Where the private key is, there need be no bus.
         Command::Keys(keys::KeysCommand::Approve(args)) => return keys::approve(&output, args),
+        Command::Security(command) => {
+            if let Some(result) = security::run_alone(&output, command) {
+                return result;
+            }
+        }
         _ => {}
     }
     let bus = Bus::connect(cli.global.bus.as_deref(), !cli.global.no_ask_password).await?;

@@ -106,6 +106,7 @@ fn refused(path: &Path, reason: String) -> Listed {
     };
     Listed {
         file: path.display().to_string(),
+        line: 1,
         id: String::new(),
         title: String::new(),
         level: None,

@@ -44,6 +44,8 @@ pub enum Fate {
 pub struct Listed {
     /// The file's name.
     pub file: String,
+    /// The line in the file where it starts, from 1.
+    pub line: u32,
     /// Its id; empty where it could not be read.
     pub id: String,
     /// Its title; empty where it could not be read.
@@ -116,6 +118,7 @@ impl Builder<'_> {
     fn file(&mut self, source: Source<'_>) {
         let listed = |fate| Listed {
             file: source.name.into(),
+            line: 1,
             id: String::new(),
             title: String::new(),
             level: None,
@@ -134,7 +137,7 @@ impl Builder<'_> {
             self.report.push(listed(Fate::Failed(error)));
         }
         for document in &documents {
-            let report = match rule::read(document, &self.options.placeholders) {
+            let mut report = match rule::read(document, &self.options.placeholders) {
                 Ok(Document::Rule(rule, detection)) => {
                     let place = rule::place(document);
                     let mut report = listed(Fate::NotApplicable(String::new()));
@@ -161,6 +164,7 @@ impl Builder<'_> {
                 },
                 Err(error) => listed(Fate::Failed(error)),
             };
+            report.line = rule::place(document).line;
             self.report.push(report);
         }
     }

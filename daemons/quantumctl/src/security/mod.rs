@@ -1,6 +1,7 @@
 //! `quantumctl security`: alerts, rules and coverage of security-ai.
-//! What needs no daemon, such as checking rule files, has its place under `rules`.
+//! What needs no daemon (checking rule files) runs without a bus.
 
+mod check;
 pub mod model;
 mod render;
 mod watch;
@@ -78,6 +79,8 @@ pub struct RulesArgs {
 enum RulesCommand {
     /// Read the rule files anew and put them in force
     Reload,
+    /// Tell what would become of rule files here; needs no daemon
+    Check(check::CheckArgs),
 }
 
 /// A Sigma level.
@@ -125,6 +128,17 @@ impl Fate {
             Self::NotApplicable => "not-applicable",
             Self::Failed => "failed",
         }
+    }
+}
+
+/// Runs a command that needs no daemon; none where this one does.
+pub fn run_alone(output: &Output, command: &SecurityCommand) -> Option<Result<(), Error>> {
+    match command {
+        SecurityCommand::Rules(RulesArgs {
+            command: Some(RulesCommand::Check(args)),
+            ..
+        }) => Some(check::run(output, args)),
+        _ => None,
     }
 }
 
