@@ -65,6 +65,10 @@ lint: deps ## Check format, lints, licences (where cargo-deny is there) and the 
 	tests/rules
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; else echo "cargo-deny is not here, licences not checked" >&2; fi
 
+model: deps ## Train resource-ai's forecast model anew on the recorded runs, print its figures, sign it
+	$(CARGO) run --release -p resource-ai --bin resource-ai-train -- train \
+		--runs daemons/resource-ai/training/runs --out daemons/resource-ai/models
+
 bench: ## Measure: every set, or one with BENCH=NAME; one line a figure on standard output
 	@$(MAKE) --no-print-directory PROFILE=release image >&2
 	@QUANTUMOS_IMAGE=$(CURDIR)/images/out/release $(TARGET)/release/quantumos-bench $(BENCH)
