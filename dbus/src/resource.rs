@@ -15,10 +15,13 @@ pub trait Resource1 {
     /// interval in percent, total in microseconds.
     #[allow(clippy::type_complexity)]
     fn pressure(&self) -> Result<Vec<(String, f64, f64, f64, f64, u64)>, crate::Error>;
-    /// Cgroup, wake-ups, and p50, p99 and maximum time from wake-up to running in nanoseconds.
+    /// Cgroup (`#` and its id once it is gone), wake-ups, and p50, p99 and maximum time from wake-up to running in nanoseconds.
     fn latency(&self) -> Result<Vec<(String, u64, u64, u64, u64)>, crate::Error>;
-    /// Cgroup, unit, and cpu.some now, in 5 s and in 30 s, in percent.
-    fn forecast(&self) -> Result<Vec<(String, String, f64, f64, f64)>, crate::Error>;
+    /// Cgroup, unit, and cpu.some now, in 5 s and in 30 s, in percent, and what that rests on:
+    /// `model`, `exponential-average`, `persistence` (less than a minute is known of it) or
+    /// `calm` (no pressure in the last minute).
+    #[allow(clippy::type_complexity)]
+    fn forecast(&self) -> Result<Vec<(String, String, f64, f64, f64, String)>, crate::Error>;
     /// What is known of a unit and what was decided for it and why, as JSON.
     fn explain(&self, unit: &str) -> Result<String, crate::Error>;
     /// Says that the process (a pidfd) is in the foreground of the caller's session.

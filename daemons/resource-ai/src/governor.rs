@@ -31,6 +31,8 @@ use crate::triggers::{Stall, Triggers};
 
 /// Most decisions that are kept as objects.
 const MOST_DECISIONS: usize = 256;
+/// The id of the root of the cgroup hierarchy: the inode of kernfs's root.
+const ROOT_CGROUP: u64 = 1;
 /// For how long somebody who asked for a forecast is thought to watch.
 const WATCHED: Duration = Duration::from_secs(30);
 
@@ -386,10 +388,11 @@ impl Governor {
             .recent()
             .map_err(|error| Error::Unavailable(error.to_string()))?;
         let rows = recent.into_iter().map(|(id, waits)| {
-            let name = self
-                .sampler
-                .path_of(id)
-                .map_or_else(|| format!("#{id}"), str::to_owned);
+            let name = match self.sampler.path_of(id) {
+                Some(path) => path.to_owned(),
+                None if id == ROOT_CGROUP => "/".to_owned(),
+                None => format!("#{id}"),
+            };
             (
                 name,
                 waits.count(),

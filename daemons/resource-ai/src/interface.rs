@@ -139,8 +139,8 @@ impl Resource1 {
     }
 
     #[zbus(out_args("forecast"))]
-    #[allow(clippy::type_complexity)] // the contract's a(ssddd)
-    async fn forecast(&self) -> Result<Vec<(String, String, f64, f64, f64)>, Error> {
+    #[allow(clippy::type_complexity)] // the contract's a(ssddds)
+    async fn forecast(&self) -> Result<Vec<(String, String, f64, f64, f64, String)>, Error> {
         // A full queue means that it is busy anyway.
         let _ = self.commands.try_send(Command::Watch);
         let view = self.view.get();
@@ -153,6 +153,7 @@ impl Resource1 {
                 percent(forecast.now),
                 percent(forecast.in_5),
                 percent(forecast.in_30),
+                forecast.means.as_str().to_owned(),
             )
         });
         Ok(rows.collect())

@@ -87,16 +87,19 @@ pub struct Forecast {
     pub in_5s: f64,
     /// In thirty seconds.
     pub in_30s: f64,
+    /// What the forecast rests on: the model, or how it did without.
+    pub basis: String,
 }
 
-impl From<(String, String, f64, f64, f64)> for Forecast {
-    fn from(row: (String, String, f64, f64, f64)) -> Self {
+impl From<(String, String, f64, f64, f64, String)> for Forecast {
+    fn from(row: (String, String, f64, f64, f64, String)) -> Self {
         Self {
             cgroup: row.0,
             unit: row.1,
             now: row.2,
             in_5s: row.3,
             in_30s: row.4,
+            basis: row.5,
         }
     }
 }

@@ -65,12 +65,14 @@ pub fn forecast(rows: &[Forecast]) -> String {
     if rows.is_empty() {
         return "no forecast yet\n".to_owned();
     }
-    let mut table = Table::new(&["NOW", "IN 5 S", "IN 30 S", "UNIT", "CGROUP"]).right(&[0, 1, 2]);
+    let mut table =
+        Table::new(&["NOW", "IN 5 S", "IN 30 S", "BASIS", "UNIT", "CGROUP"]).right(&[0, 1, 2]);
     for row in rows {
         table.row([
             format!("{:.1}%", row.now),
             format!("{:.1}%", row.in_5s),
             format!("{:.1}%", row.in_30s),
+            escape(&row.basis),
             escape(&row.unit),
             escape(&row.cgroup),
         ]);
@@ -197,10 +199,18 @@ cpu.some  1.50%  0.25%  0.00%  12.00%  1 min
             latency(&[row]),
             "    P50     P99      MAX  WAKE-UPS  CGROUP\n4.00 µs  800 µs  2.00 ms        12  /system.slice/\\x1b\n"
         );
-        let row: Forecast = ("/a".to_owned(), "a.service".to_owned(), 1.0, 2.0, 30.25).into();
+        let row: Forecast = (
+            "/a".to_owned(),
+            "a.service".to_owned(),
+            1.0,
+            2.0,
+            30.25,
+            "model".to_owned(),
+        )
+            .into();
         assert_eq!(
             forecast(&[row]),
-            " NOW  IN 5 S  IN 30 S  UNIT       CGROUP\n1.0%    2.0%    30.2%  a.service  /a\n"
+            " NOW  IN 5 S  IN 30 S  BASIS  UNIT       CGROUP\n1.0%    2.0%    30.2%  model  a.service  /a\n"
         );
     }
 }

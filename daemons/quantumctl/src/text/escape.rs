@@ -6,6 +6,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Escapes every character that could move the cursor, change colours, reorder text or hide it:
 /// C0 and C1 controls, DEL, bidirectional controls, zero-width characters and separators.
+/// A backslash stays as it is, since unit names are full of them; `--json` is for who must
+/// tell it from an escape.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -13,7 +15,6 @@ pub fn escape(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             '\r' => out.push_str("\\r"),
-            '\\' => out.push_str("\\\\"),
             c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
             c if is_hidden(c) => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
             c => out.push(c),
@@ -86,7 +87,7 @@ mod tests {
             ("plain — ünïcode 漢字", "plain — ünïcode 漢字"),
             ("\x1b[2J\x1b]0;gone\x07", "\\x1b[2J\\x1b]0;gone\\x07"),
             ("a\nb\tc\rd", "a\\nb\\tc\\rd"),
-            ("back\\slash", "back\\\\slash"),
+            ("a\\x2db.service", "a\\x2db.service"),
             ("\u{9b}31m", "\\u{9b}31m"),
             ("\u{202e}txt.exe", "\\u{202e}txt.exe"),
             ("a\u{200b}b", "a\\u{200b}b"),
