@@ -5,6 +5,9 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::hkdf::{HKDF_SHA512, KeyType, Salt};
 use zeroize::Zeroizing;
 
+/// The most bytes that one [`hkdf`] call gives.
+pub(crate) const HKDF_MAX: usize = 255 * 64;
+
 struct Len(usize);
 
 impl KeyType for Len {

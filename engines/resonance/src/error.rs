@@ -54,6 +54,24 @@ pub enum Error {
         /// What it has.
         got: u64,
     },
+    /// Something has another length than it has to have.
+    #[error("{what} has a length of {got}, it has to be {want}")]
+    Length {
+        /// Which thing.
+        what: &'static str,
+        /// The only length that will do.
+        want: u64,
+        /// What it has.
+        got: u64,
+    },
+    /// A number is NaN or infinite.
+    #[error("{what}: value {index} is not a finite number")]
+    NotFinite {
+        /// Which list.
+        what: &'static str,
+        /// Where in it, from 0 on.
+        index: u64,
+    },
     /// Argon2id would cost more than the caller's limits let a file ask for.
     #[error("the passphrase derivation asks for {asked}, which is over the limit of {limit}")]
     TooCostly {

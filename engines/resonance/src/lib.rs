@@ -1,11 +1,18 @@
-//! The resonance suite over bytes and numbers: streaming encryption of any size in constant memory.
+//! The resonance suite over bytes and numbers: a unitary transform on golden-ratio frequencies
+//! ([`rft`]), the waveform hash ([`wave`]), streaming encryption of any size in constant memory
+//! ([`stream`], [`text`]) and the Wave HMAC ([`hmac`]).
 //!
-//! Secrecy, integrity and authenticity come from standard primitives (AES-256-GCM,
-//! XChaCha20-Poly1305, HKDF, Argon2id). No disk, no clock, no bus.
+//! The wave mathematics is transform and encoding. Secrecy, integrity and authenticity come
+//! from standard primitives (AES-256-GCM, XChaCha20-Poly1305, SHA-3, KMAC, HMAC, HKDF, Argon2id). No
+//! disk, no clock, no bus.
 
 mod derive;
 mod error;
+pub mod hmac;
+mod kmac;
+pub mod rft;
 pub mod stream;
 pub mod text;
+pub mod wave;
 
 pub use error::Error;
