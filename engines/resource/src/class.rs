@@ -62,8 +62,8 @@ pub struct Classes {
 }
 
 /// Units that are never touched, whatever configuration says: without them there is no
-/// session, no login and no way to undo.
-pub const ALWAYS_PROTECTED: [&str; 8] = [
+/// session, no login and no way to undo; and QuantumOS doesn't weigh itself.
+pub const ALWAYS_PROTECTED: [&str; 14] = [
     "-.slice",
     "init.scope",
     "systemd-*.service",
@@ -72,6 +72,12 @@ pub const ALWAYS_PROTECTED: [&str; 8] = [
     "user@*.service",
     "ssh*.service",
     "resource-ai.service",
+    "quantumd.service",
+    "security-ai.service",
+    "steppps-mgr.service",
+    "network-ai.service",
+    "ai-learnd.service",
+    "quantum-gateway.service",
 ];
 
 const COMPILED: [(&str, Class); 19] = [

@@ -89,6 +89,18 @@ async fn becomes(decision: &Decision1Proxy<'_>, state: &str) {
     .await;
 }
 
+/// Waits until the daemon has read so many times again, which its forecasts show: totals move.
+async fn rounds(connection: &Connection, wanted: usize) {
+    let resource = proxy(connection).await;
+    for _ in 0..wanted {
+        let before = resource.forecast().await.unwrap();
+        eventually("another round", async || {
+            (resource.forecast().await.unwrap() != before).then_some(())
+        })
+        .await;
+    }
+}
+
 /// A bus, a machine under contention, its systemd and the daemon.
 struct Stage {
     bus: PrivateBus,
@@ -254,15 +266,8 @@ async fn calm_gives_the_weight_back() {
 #[tokio::test]
 async fn the_administrators_weight_is_not_touched() {
     let stage = Stage::new(Mode::Act, 100).await;
-    let resource = proxy(&stage.client).await;
-    // Rounds pass (the totals move), and nothing was asked of systemd but the weight.
-    for _ in 0..3 {
-        let before = resource.forecast().await.unwrap();
-        eventually("another round", async || {
-            (resource.forecast().await.unwrap() != before).then_some(())
-        })
-        .await;
-    }
+    // Rounds pass, and nothing was asked of systemd but the weight.
+    rounds(&stage.client, 3).await;
     assert_eq!(stage.systemd.state().calls, []);
 }
 

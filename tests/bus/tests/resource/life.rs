@@ -1,5 +1,9 @@
 //! Restarts, stops, modes and reloads.
 
+use std::collections::BTreeSet;
+
+use quantumos_resource::class::{Class, Rule};
+
 use super::*;
 
 #[tokio::test]
@@ -147,4 +151,110 @@ async fn the_mode_is_asked_for_checked_kept_and_left_clean() {
         "{refused}"
     );
     assert!(stage.world.proc().exists());
+}
+
+#[tokio::test]
+async fn a_weight_that_was_set_without_an_answer_is_taken_back() {
+    let bus = PrivateBus::start().unwrap();
+    let world = World::new(&UNITS);
+    contend(&world);
+    let units = [("web.service", UNSET), ("backup.service", UNSET)];
+    let systemd = FakeSystemd::start(&bus, &units).await;
+    systemd.state().silent = true;
+    let root = tempfile::tempdir().unwrap();
+    let running = bus
+        .serve::<ResourceAi>(root.path(), settings(&world, Mode::Act))
+        .await
+        .unwrap();
+    let client = bus.connect().await.unwrap();
+    let made = decision(&client).await;
+    // Nobody knows whether 10 is in force. It holds until it is known to be taken back, and every
+    // round tries.
+    let asked = eventually("it is taken back more than once", async || {
+        let calls = systemd.state().calls.clone();
+        (calls.len() >= 3).then_some(calls)
+    })
+    .await;
+    let call = |weight| ("backup.service".to_owned(), true, weight);
+    assert_eq!(asked[..3], [call(10), call(UNSET), call(UNSET)]);
+    assert_eq!(made.state().await.unwrap(), "applied");
+    let problems = running.context().status.problems();
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.contains("backup.service") && problem.contains("trying again")),
+        "{problems:?}"
+    );
+    // A kill in between leaves the decision behind for the next start.
+    let kept = std::fs::read_to_string(root.path().join("runtime/decisions.json")).unwrap();
+    assert!(kept.contains("backup.service"), "{kept}");
+
+    systemd.state().silent = false;
+    becomes(&made, "failed").await;
+    assert_eq!(systemd.state().weights["backup.service"], UNSET);
+    eventually("the problem is over", async || {
+        let problems = running.context().status.problems();
+        (!problems.iter().any(|problem| problem.contains("backup"))).then_some(())
+    })
+    .await;
+    let kept = std::fs::read_to_string(root.path().join("runtime/decisions.json")).unwrap();
+    assert_eq!(kept, "[]");
+    // The unit is left alone from now on: no new decision for it.
+    let calls = systemd.state().calls.len();
+    rounds(&client, 3).await;
+    assert_eq!(systemd.state().calls.len(), calls);
+}
+
+#[tokio::test]
+async fn what_the_host_needs_is_neither_slowed_down_nor_preferred() {
+    // By rules of the administrator the first three have to wait and the last two are preferred.
+    let protected = [
+        "systemd-journald.service",
+        "systemd-udevd.service",
+        "quantumd.service",
+        "dbus.service",
+        "systemd-logind.service",
+    ];
+    let mut paths: Vec<String> = protected
+        .iter()
+        .map(|unit| format!("/system.slice/{unit}"))
+        .collect();
+    paths.extend(["/init.scope".to_owned(), BACKUP.to_owned()]);
+    paths.push("/system.slice".to_owned());
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let bus = PrivateBus::start().unwrap();
+    let world = World::new(&paths);
+    let cpus: f64 = resource_ai::sampler::cpus().into();
+    for path in &paths[..3] {
+        world.set(path, 0.1, cpus / 4.0);
+    }
+    for path in &paths[3..6] {
+        world.set(path, 0.6, cpus / 20.0);
+    }
+    world.set(BACKUP, 0.1, cpus / 4.0);
+    let mut units: Vec<(&str, u64)> = protected.iter().map(|unit| (*unit, UNSET)).collect();
+    units.extend([("init.scope", UNSET), ("backup.service", UNSET)]);
+    let systemd = FakeSystemd::start(&bus, &units).await;
+    let mut settings = settings(&world, Mode::Act);
+    for (at, unit) in protected.iter().chain(&["init.scope"]).enumerate() {
+        let class = if at < 3 {
+            Class::Background
+        } else {
+            Class::Interactive
+        };
+        let unit = (*unit).to_owned();
+        settings.classes.rules.push(Rule { unit, class });
+    }
+    let root = tempfile::tempdir().unwrap();
+    let _running = bus
+        .serve::<ResourceAi>(root.path(), settings)
+        .await
+        .unwrap();
+    let client = bus.connect().await.unwrap();
+    // The one unit that may be touched is, for the pressed ones' sake.
+    becomes(&decision(&client).await, "applied").await;
+    rounds(&client, 3).await;
+    let calls = systemd.state().calls.clone();
+    let touched: BTreeSet<&str> = calls.iter().map(|(unit, ..)| unit.as_str()).collect();
+    assert_eq!(touched, BTreeSet::from(["backup.service"]), "{calls:?}");
 }

@@ -18,6 +18,8 @@ pub struct State {
     pub calls: Vec<(String, bool, u64)>,
     /// Whether changes are refused.
     pub refuses: bool,
+    /// Whether changes are made without an answer, as by a manager that is too slow for the bus.
+    pub silent: bool,
 }
 
 /// The manager on a bus; it answers while this lives.
@@ -75,6 +77,9 @@ impl Manager {
             }
             state.calls.push((name.clone(), runtime, weight));
             state.weights.insert(name.clone(), weight);
+        }
+        if state.silent {
+            return Err(fdo::Error::NoReply("Message recipient disconnected".into()));
         }
         Ok(())
     }
