@@ -34,7 +34,7 @@ pub(super) const SECRET_LIMIT: usize = 4096;
 
 /// Reads a secret; the bytes are wiped when they are dropped. Blocks.
 pub(super) fn read_secret(descriptor: OwnedFd) -> Result<Zeroizing<Vec<u8>>, Error> {
-    read_bounded(descriptor, SECRET_LIMIT, PATIENCE).map(Zeroizing::new)
+    read_bounded(descriptor, SECRET_LIMIT, Some(PATIENCE)).map(Zeroizing::new)
 }
 
 fn refuse(why: impl Into<String>) -> Error {
