@@ -4,14 +4,17 @@
 //! no clock, no bus, no environment: text and numbers in, numbers out; memory, threads and seeds are
 //! the caller's to give. Qubit 0 is the least significant bit everywhere, as in Qiskit.
 
+pub mod dense;
 mod error;
 pub mod ir;
 pub mod json;
 pub mod qasm;
 pub mod rng;
+mod watch;
 
 pub use error::Error;
 pub use ir::Circuit;
+pub use watch::Watch;
 
 /// A complex number in double precision.
 pub type C64 = num_complex::Complex<f64>;

@@ -1,0 +1,18 @@
+//! The dense method: every amplitude in memory, gates fused into blocks, blocks run tile by tile in
+//! the second-level cache, so that memory is swept as rarely as can be.
+//!
+//! Amplitudes lie in cells of one vector of real and one of imaginary parts. A pass chooses the wires
+//! of its tiles (the lowest always among them), copies a tile, does all blocks that mix only those
+//! wires, and writes it back; phases and controls may be on any wire.
+
+mod buffer;
+mod fuse;
+mod kernel;
+pub(crate) mod lanes;
+mod observe;
+mod pass;
+mod phases;
+mod state;
+
+pub use lanes::Real;
+pub use state::{State, bytes_needed};
