@@ -1,9 +1,11 @@
 //! An alert: what a rule saw, with the process, its ancestors, its user and its unit.
 //! Every text in it is printable, bounded and has its secrets masked before it gets here.
 
+use crate::accounts::Accounts;
 use crate::mask::{Masker, printable};
+use crate::message::Message;
 use crate::observed::{View, What};
-use quantumos_detect::{Event as _, Evidence, Field, Rule, Value};
+use quantumos_detect::{Class, Event as _, Evidence, Field, Rule, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -65,6 +67,48 @@ const CARRIED: [Field; 14] = [
     Field::ExitSignal,
 ];
 
+/// The fields that an alert about a message carries.
+const CARRIED_OF_MESSAGES: [Field; 6] = [
+    Field::Message,
+    Field::Identifier,
+    Field::JournalComm,
+    Field::Priority,
+    Field::Transport,
+    Field::AboutUnit,
+];
+
+fn carried(
+    event: &impl quantumos_detect::Event,
+    carried: &[Field],
+    shown: &dyn Fn(&[u8]) -> String,
+) -> BTreeMap<String, String> {
+    let mut fields = BTreeMap::new();
+    for field in carried {
+        let mut values = Vec::new();
+        event.each(*field, &mut |value| {
+            values.push(match value {
+                Value::Bytes(bytes) => shown(bytes),
+                Value::Number(number) => number.to_string(),
+                Value::Flag(flag) => flag.to_string(),
+                Value::Address(address) => address.to_string(),
+                Value::Hexadecimal(number) => format!("{number:x}"),
+            });
+        });
+        if !values.is_empty() {
+            fields.insert(field.name().to_string(), values.join(", "));
+        }
+    }
+    fields
+}
+
+fn explained(evidence: &[Evidence]) -> String {
+    let tests: Vec<String> = evidence
+        .iter()
+        .map(|e| format!("{} {}", e.field.name(), e.test))
+        .collect();
+    printable(tests.join("; ").as_bytes(), EXPLANATION_LIMIT)
+}
+
 impl Alert {
     /// An alert of `rule` about what is in view. `time` in microseconds of the real-time clock.
     #[must_use]
@@ -76,26 +120,6 @@ impl Alert {
         time: u64,
     ) -> Self {
         let shown = |bytes: &[u8]| printable(&masker.mask(bytes), LIMIT);
-        let mut fields = BTreeMap::new();
-        for field in CARRIED {
-            let mut values = Vec::new();
-            view.each(field, &mut |value| {
-                values.push(match value {
-                    Value::Bytes(bytes) => shown(bytes),
-                    Value::Number(number) => number.to_string(),
-                    Value::Flag(flag) => flag.to_string(),
-                    Value::Address(address) => address.to_string(),
-                    Value::Hexadecimal(number) => format!("{number:x}"),
-                });
-            });
-            if !values.is_empty() {
-                fields.insert(field.name().to_string(), values.join(", "));
-            }
-        }
-        let tests: Vec<String> = evidence
-            .iter()
-            .map(|e| format!("{} {}", e.field.name(), e.test))
-            .collect();
         Self {
             rule: rule.id.clone(),
             title: rule.title.clone(),
@@ -110,8 +134,38 @@ impl Alert {
             executable: shown(view.executable()),
             command_line: shown(view.command_line()),
             ancestors: ancestors(view, &shown),
-            fields,
-            explanation: printable(tests.join("; ").as_bytes(), EXPLANATION_LIMIT),
+            fields: carried(view, &CARRIED, &shown),
+            explanation: explained(evidence),
+        }
+    }
+
+    /// An alert of `rule` about a message of the journal: who wrote it is what journald says.
+    #[must_use]
+    pub fn of_message(
+        rule: &Rule,
+        evidence: &[Evidence],
+        message: &Message,
+        accounts: &Accounts,
+        masker: &Masker,
+    ) -> Self {
+        let shown = |bytes: &[u8]| printable(&masker.mask(bytes), LIMIT);
+        let uid = message.number(Field::JournalUid);
+        Self {
+            rule: rule.id.clone(),
+            title: rule.title.clone(),
+            level: rule.level.name().into(),
+            tags: rule.tags.clone(),
+            time: message.time,
+            class: Class::Log.name().into(),
+            pid: message.number(Field::JournalPid),
+            uid,
+            user: accounts.get(uid).name.clone(),
+            unit: shown(message.first(Field::SystemdUnit)),
+            executable: shown(message.first(Field::JournalExecutable)),
+            command_line: shown(message.first(Field::JournalCommandLine)),
+            ancestors: Vec::new(),
+            fields: carried(message, &CARRIED_OF_MESSAGES, &shown),
+            explanation: explained(evidence),
         }
     }
 
@@ -119,8 +173,14 @@ impl Alert {
     #[must_use]
     pub fn key(&self) -> String {
         let field = |name: &str| self.fields.get(name).map_or("", String::as_str);
+        let message: String;
         let target = match self.class.as_str() {
             "process_creation" => &self.command_line,
+            "log" => {
+                // Process ids, ports and times make no other message of it.
+                message = field("MESSAGE").replace(|c: char| c.is_ascii_digit(), "");
+                &message
+            }
             _ => field("TargetFilename"),
         };
         let parts = [
@@ -137,7 +197,7 @@ impl Alert {
     /// One line for people.
     #[must_use]
     pub fn line(&self) -> String {
-        let what = ["TargetFilename", "DestinationIp"]
+        let what = ["TargetFilename", "DestinationIp", "MESSAGE"]
             .iter()
             .find_map(|name| self.fields.get(*name));
         let what = what.map(|what| format!(" ({what})")).unwrap_or_default();

@@ -3,6 +3,7 @@
 use crate::book::Book;
 use crate::control::{self, Control};
 use crate::detector::Detector;
+use crate::follower;
 use crate::journal::Journal;
 use crate::keeper::{Ask, Keeper};
 use crate::objects::{Alerts, Security, SharedBook};
@@ -31,6 +32,8 @@ pub struct Surroundings {
     pub proc: PathBuf,
     /// The journal's socket.
     pub journal: PathBuf,
+    /// The program that reads the journal.
+    pub journalctl: PathBuf,
 }
 
 impl Default for Surroundings {
@@ -38,6 +41,7 @@ impl Default for Surroundings {
         Self {
             proc: "/proc".into(),
             journal: "/run/systemd/journal/socket".into(),
+            journalctl: "/usr/bin/journalctl".into(),
         }
     }
 }
@@ -113,10 +117,14 @@ impl SecurityAi {
             Proc::new(surroundings.proc),
             settings.events.processes as usize,
         )?;
+        let follow = follower::Settings {
+            journalctl: surroundings.journalctl,
+            place: directories.state.join("journal.cursor"),
+        };
         let (coverage, commander, thread) = match load(&list.watches) {
             Ok(source) => {
                 let coverage = source.coverage();
-                let (commander, thread) = watcher::start(source, detector, output)?;
+                let (commander, thread) = watcher::start(source, detector, follow, output)?;
                 (coverage, Some(commander), Some(thread))
             }
             Err(reason) => {

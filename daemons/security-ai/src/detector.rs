@@ -3,14 +3,16 @@
 
 use crate::accounts::Accounts;
 use crate::alert::Alert;
+use crate::judge::Asked;
 use crate::mask::Masker;
+use crate::message::Message;
 use crate::observed::{View, What};
 use crate::proc::Proc;
 use crate::process::Processes;
 use crate::settings::Rules;
 use crate::units::Units;
 use nix::time::{ClockId, clock_gettime};
-use quantumos_detect::{Audited, Evidence, RuleSet, Scratch};
+use quantumos_detect::{Audited, Class, Evidence, Field, Record, RuleSet, Scratch};
 use quantumos_ebpf::{Context, Event, ProcessKey};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +35,45 @@ impl Ruling {
         let silent = set.rules.iter().map(silent).collect();
         Self { set, silent }
     }
+
+    /// Whether a rule raises nothing.
+    #[must_use]
+    pub fn is_silent(&self, rule: u32) -> bool {
+        self.silent.get(rule as usize).copied().unwrap_or(true)
+    }
+
+    /// Whether a rule that isn't silenced may match a message of the journal.
+    #[must_use]
+    pub fn wants_messages(&self) -> bool {
+        let matcher = &self.set.matcher;
+        let mut rules = matcher.rules_of(Class::Log);
+        let mut settled = vec![Field::RecordType, Field::SystemCall, Field::AuditName];
+        settled.extend(Field::ALL.iter().filter(|field| field.is_argument()));
+        for kind in RECORDS {
+            let record = Record::new(Class::Audit).with(Field::RecordType, *kind);
+            rules.extend(matcher.possible(&settled, &record));
+        }
+        rules.into_iter().any(|rule| !self.is_silent(rule))
+    }
 }
+
+/// Audit records that come through the journal: made of messages, or written there by the audit system.
+const RECORDS: &[&str] = &[
+    "SERVICE_STOP",
+    "SERVICE_START",
+    "ADD_USER",
+    "DEL_USER",
+    "ADD_GROUP",
+    "DEL_GROUP",
+    "USER_CHAUTHTOK",
+    "USER_AUTH",
+    "USER_LOGIN",
+    "USER_CMD",
+    "USER_TTY",
+    "TTY",
+    "CONFIG_CHANGE",
+    "ANOM_PROMISCUOUS",
+];
 
 /// The detector's state.
 #[derive(Debug)]
@@ -47,6 +87,7 @@ pub struct Detector {
     scratch: Scratch,
     line: Vec<u8>,
     events: [u64; 5],
+    messages: u64,
     matches: u64,
     alerts: u64,
 }
@@ -67,6 +108,7 @@ impl Detector {
             ruling,
             line: Vec::new(),
             events: [0; 5],
+            messages: 0,
             matches: 0,
             alerts: 0,
         })
@@ -97,6 +139,7 @@ impl Detector {
                 )
             })
             .collect();
+        out.insert("events.log".into(), self.messages);
         out.insert("rules.matches".into(), self.matches);
         out.insert("alerts".into(), self.alerts);
         out.insert("processes".into(), self.processes.len() as u64);
@@ -137,6 +180,26 @@ impl Detector {
         }
     }
 
+    /// Takes a message of the journal, and hands over the alerts that it causes.
+    pub fn take_message(&mut self, message: &Message, raise: &mut dyn FnMut(Alert)) {
+        self.messages += 1;
+        let mut asked = Asked {
+            ruling: &self.ruling,
+            scratch: &mut self.scratch,
+            matches: 0,
+            alerts: 0,
+        };
+        asked.about_message(message, &self.accounts, &self.masker, raise);
+        self.matches += asked.matches;
+        self.alerts += asked.alerts;
+    }
+
+    /// Whether the rules in force need the journal.
+    #[must_use]
+    pub fn wants_messages(&self) -> bool {
+        self.ruling.wants_messages()
+    }
+
     /// A process whose events were lost may still be there to be read.
     fn complete(&mut self, key: ProcessKey) {
         let identity = key.into();
@@ -175,32 +238,6 @@ impl Detector {
         } = asked;
         self.matches += matches;
         self.alerts += alerts;
-    }
-}
-
-/// The rules, being asked.
-struct Asked<'a> {
-    ruling: &'a Ruling,
-    scratch: &'a mut Scratch,
-    matches: u64,
-    alerts: u64,
-}
-
-impl Asked<'_> {
-    /// Asks about one event, and says which rules that aren't silenced match it, and why.
-    fn about(
-        &mut self,
-        event: &impl quantumos_detect::Event,
-        say: &mut impl FnMut(&quantumos_detect::Rule, &[Evidence]),
-    ) {
-        let Ruling { set, silent } = self.ruling;
-        for &rule in set.matcher.matches(event, self.scratch) {
-            self.matches += 1;
-            if !silent.get(rule as usize).copied().unwrap_or(true) {
-                say(&set.rules[rule as usize], &set.matcher.explain(rule, event));
-                self.alerts += 1;
-            }
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::alert::Alert;
 use crate::book::Outcome;
+use crate::follower::Said;
 use crate::journal::Journal;
 use crate::objects::{AlertObject, Security, SharedBook, alert_path, details};
 use crate::settings::Alerts as AlertSettings;
@@ -108,6 +109,10 @@ impl Keeper {
                 Output::Alert(alert) => self.alert(*alert, &mut raised, &mut removed),
                 Output::Lost(class, count) => self.lost(class.name(), count).await,
                 Output::Source(problem) => self.status.set_problem("events", problem).await,
+                Output::Journal(Said::Problem(problem)) => {
+                    self.status.set_problem("journal", problem).await;
+                }
+                Output::Journal(Said::Lost(count)) => self.lost("log", count).await,
             }
         }
         // One that was raised and had to leave in one go was never shown.

@@ -4,6 +4,8 @@
 
 use crate::alert::Alert;
 use crate::detector::{Detector, Ruling};
+use crate::follower::{self, Follower, Said};
+use crate::message::Message;
 use crate::source::{Counters, EventSource};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -42,6 +44,8 @@ pub enum Output {
     Lost(Class, u64),
     /// The source has failed or recovered.
     Source(Option<String>),
+    /// What became of following the journal.
+    Journal(Said),
 }
 
 /// The way to the thread.
@@ -65,6 +69,7 @@ impl Commander {
 pub fn start(
     source: Box<dyn EventSource>,
     detector: Detector,
+    journal: follower::Settings,
     output: async_mpsc::Sender<Output>,
 ) -> std::io::Result<(Commander, JoinHandle<()>)> {
     let wake = Arc::new(EventFd::from_flags(
@@ -78,6 +83,8 @@ pub fn start(
     let watcher = Watcher {
         source,
         detector,
+        journal,
+        following: None,
         output,
         inbox,
         wake,
@@ -95,6 +102,8 @@ pub fn start(
 struct Watcher {
     source: Box<dyn EventSource>,
     detector: Detector,
+    journal: follower::Settings,
+    following: Option<(Follower, mpsc::Receiver<Message>)>,
     output: async_mpsc::Sender<Output>,
     inbox: mpsc::Receiver<Command>,
     wake: Arc<EventFd>,
@@ -106,6 +115,7 @@ struct Watcher {
 impl Watcher {
     fn run(mut self) {
         self.detector.scan();
+        self.follow();
         loop {
             let (events, commands) = match self.wait() {
                 Ok(ready) => ready,
@@ -116,8 +126,11 @@ impl Watcher {
                     return;
                 }
             };
-            if commands && !self.obey() {
-                return;
+            if commands {
+                if !self.obey() {
+                    return;
+                }
+                self.messages();
             }
             if events {
                 let (source, detector, output) =
@@ -164,6 +177,59 @@ impl Watcher {
         Ok((ready(&descriptors[0]), ready(&descriptors[1])))
     }
 
+    /// Follows the journal if the rules in force need it, else not.
+    fn follow(&mut self) {
+        if !self.detector.wants_messages() {
+            if self.following.take().is_some() {
+                self.say(Output::Journal(Said::Problem(None)));
+            }
+            return;
+        }
+        if self.following.is_some() {
+            return;
+        }
+        let (wake, output) = (self.wake.clone(), self.output.clone());
+        let started = Follower::start(
+            self.journal.clone(),
+            move || {
+                // Fails only when the counter is full, and then the thread is awake.
+                let _ = wake.write(1);
+            },
+            move |said| {
+                // Fails only when the daemon is stopping.
+                let _ = output.blocking_send(Output::Journal(said));
+            },
+        );
+        match started {
+            Ok(following) => self.following = Some(following),
+            Err(error) => self.say(Output::Journal(Said::Problem(Some(format!(
+                "messages are not read: {error}"
+            ))))),
+        }
+    }
+
+    /// Takes a bounded number of messages.
+    fn messages(&mut self) {
+        let Some((_, messages)) = &self.following else {
+            return;
+        };
+        for taken in 0.. {
+            if taken == BATCH {
+                // There may be more: come back after the events.
+                let _ = self.wake.write(1);
+                return;
+            }
+            let Ok(message) = messages.try_recv() else {
+                return;
+            };
+            let output = &self.output;
+            self.detector.take_message(&message, &mut |alert| {
+                // Fails only when the daemon is stopping.
+                let _ = output.blocking_send(Output::Alert(Box::new(alert)));
+            });
+        }
+    }
+
     /// Does what the daemon wants; false when that is to end.
     fn obey(&mut self) -> bool {
         // Only resets the counter; commands are in the channel.
@@ -173,6 +239,7 @@ impl Watcher {
             match command {
                 Command::Rules(ruling, watches, done) => {
                     self.detector.set_ruling(ruling);
+                    self.follow();
                     let _ = done.send(self.source.watch(&watches));
                 }
                 Command::Ignore(commands, done) => {

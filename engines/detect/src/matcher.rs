@@ -75,6 +75,13 @@ impl Matcher {
         self.classes.iter().any(|c| c.class == class)
     }
 
+    /// The rules about this class.
+    #[must_use]
+    pub fn rules_of(&self, class: Class) -> Vec<u32> {
+        let rules = self.class(class).map_or(&[][..], |(_, rules)| rules);
+        rules.iter().map(|(number, _)| *number).collect()
+    }
+
     /// Whether any rule looks at this field of this class: what costs to find out needn't be, else.
     #[must_use]
     pub fn looks_at(&self, class: Class, field: Field) -> bool {

@@ -2,7 +2,7 @@
 //! For each rule a set of literals is chosen of which one must stand in the field; rules without such a set are named.
 
 use crate::class::Class;
-use crate::event::Record;
+use crate::event::{Event, Record};
 use crate::expression::{Atom, AtomId, Expression};
 use crate::field::Field;
 use crate::matcher::Matcher;
@@ -33,6 +33,23 @@ impl Matcher {
     #[must_use]
     pub fn needs(&self, class: Class, field: Field) -> Needs {
         self.needs_given(class, field, &[], &Record::new(class))
+    }
+
+    /// The rules that can match events of the record's class whose fields in `settled` are as the record has them.
+    #[must_use]
+    pub fn possible(&self, settled: &[Field], known: &Record) -> Vec<u32> {
+        let Some((atoms, rules)) = self.class(known.class()) else {
+            return Vec::new();
+        };
+        let verdict = |id: AtomId| {
+            let atom = &atoms[id as usize];
+            settled.contains(&atom.field).then(|| atom.holds(known))
+        };
+        rules
+            .iter()
+            .filter(|(_, expression)| expression.given(&verdict) != Expression::Constant(false))
+            .map(|(number, _)| *number)
+            .collect()
     }
 
     /// What the rules of a class need of a field, in events whose fields in `settled` are as `known` has them.

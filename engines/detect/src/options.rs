@@ -13,6 +13,7 @@ const CLASSES: &[Class] = &[
     Class::FileAccess,
     Class::NetworkConnection,
     Class::Audit,
+    Class::Log,
 ];
 
 /// Fields of those classes that nothing fills in yet.

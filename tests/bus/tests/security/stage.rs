@@ -115,6 +115,7 @@ impl Daemon for Tested {
         let surroundings = Surroundings {
             proc: root.join("proc"),
             journal: root.join("journal"),
+            journalctl: root.join("journalctl"),
         };
         let daemon = SecurityAi::assemble(context, settings, surroundings, |watches| {
             let mut given = given.ok_or("this test has no source")?;
