@@ -99,6 +99,12 @@ pub enum Error {
     /// Cryptography.
     #[error(transparent)]
     Crypto(#[from] quantumos_pqc::Error),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] quantumos_ledger::Error),
+    /// The ledger takes nothing after an error of the disk, until it is opened again.
+    #[error("the ledger is closed after an error: {0}")]
+    LedgerClosed(String),
     /// A worker thread ended without a result.
     #[error("a worker ended without a result")]
     Worker,

@@ -9,6 +9,7 @@ mod daemon;
 mod error;
 mod file;
 pub mod keyring;
+pub mod ledger;
 pub mod process;
 mod record;
 mod root_file;

@@ -192,6 +192,34 @@ fn bounds_leave_the_log_as_it_was() {
     }
 }
 
+#[test]
+fn a_walk_gives_a_range_and_finds_damage() {
+    let batches = batches(&[3, 1, 5, 2]);
+    let (file, _, starts) = written(&batches);
+    let all = batches.concat();
+    let firsts = [0, 3, 4, 9];
+    for (frame, first) in firsts.into_iter().enumerate() {
+        let at = starts[frame];
+        for end in first..=all.len() as u64 {
+            let mut got = Vec::new();
+            let each = |entry: Entry<'_>| {
+                got.push(entry.bytes.to_vec());
+                Ok(true)
+            };
+            walk(&file[at as usize..], at, first, end, each).unwrap();
+            assert_eq!(got, all[first as usize..end as usize]);
+        }
+    }
+    let at = starts[2] as usize;
+    let mut bad = file.clone();
+    bad[at + HEADER + 4] ^= 1;
+    let error = walk(&bad[at..], starts[2], 4, 9, |_| Ok(true)).unwrap_err();
+    assert!(error.to_string().contains("record 4"), "{error}");
+    assert!(walk(&file[at..], starts[2], 3, 9, |_| Ok(true)).is_err());
+    assert!(walk(&file[at..], starts[2], 4, 99, |_| Ok(true)).is_err());
+    walk(&file[at..], starts[2], 4, 99, |_| Ok(false)).unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

@@ -4,12 +4,13 @@
 //! proofs, [`tile`] and [`bundle`] its files, [`note`] and [`checkpoint`] what is signed, [`proof`]
 //! what a third party gets. [`frame`] is the append file that the tree is built from. [`entry`] and
 //! [`history`] are the key ledger on it, in the canonical JSON of [`json`]; [`seal`] is its finality
-//! seal. No disk, no clock, no bus: bytes in, bytes out, the same ones each time.
+//! seal. [`files`] says what readers need. No disk, no clock, no bus: bytes in, bytes out, the same ones each time.
 
 pub mod bundle;
 pub mod checkpoint;
 pub mod entry;
 mod error;
+pub mod files;
 pub mod frame;
 mod hash;
 pub mod history;

@@ -340,6 +340,19 @@ impl Note {
         }
         Ok(good)
     }
+
+    /// As [`Note::verify`], and every one of `keys` has to have signed: a note with one signature taken out
+    /// doesn't verify.
+    ///
+    /// # Errors
+    /// As [`Note::verify`].
+    pub fn verify_all(&self, keys: &[VerifierKey]) -> Result<(), Error> {
+        let by = self.verify(keys)?;
+        match keys.iter().find(|key| !by.contains(key)) {
+            Some(missing) => Err(Error::Unsigned(format!("{} is missing", missing.shown()))),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The note's own form.

@@ -198,13 +198,8 @@ impl Seal {
     /// # Errors
     /// [`Error::BadSignature`], [`Error::Unsigned`].
     pub fn verify(&self, keys: &[VerifierKey]) -> Result<(), Error> {
-        for note in [&self.signed, &self.note] {
-            let by = note.verify(keys)?;
-            if let Some(missing) = keys.iter().find(|key| !by.contains(key)) {
-                return Err(Error::Unsigned(format!("{} is missing", missing.shown())));
-            }
-        }
-        Ok(())
+        self.signed.verify_all(keys)?;
+        self.note.verify_all(keys)
     }
 }
 

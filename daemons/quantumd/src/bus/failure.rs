@@ -9,6 +9,7 @@ pub(super) type Answer<T> = Result<T, BusError>;
 
 impl From<Error> for BusError {
     fn from(error: Error) -> Self {
+        use quantumos_ledger::Error as Ledger;
         use quantumos_pqc::Error as Crypto;
         let text = error.to_string();
         match error {
@@ -28,12 +29,19 @@ impl From<Error> for BusError {
             | Error::Database { .. }
             | Error::OtherRoot(_)
             | Error::RootMissing(_)
-            | Error::StoreMissing(_) => Self::Io(text),
+            | Error::StoreMissing(_)
+            | Error::LedgerClosed(_)
+            | Error::Ledger(Ledger::Damage(_) | Ledger::Storage { .. } | Ledger::BadSignature(_)) => {
+                Self::Io(text)
+            }
+            Error::Ledger(Ledger::OutOfRange { .. }) => Self::NotFound(text),
+            Error::Ledger(Ledger::Limit { .. }) => Self::LimitExceeded(text),
+            Error::Ledger(Ledger::Malformed { .. }) => Self::InvalidArgument(text),
             Error::Crypto(Crypto::UnknownAlgorithm(_)) => Self::NotSupported(text),
             Error::Crypto(Crypto::Length { .. } | Crypto::TooLong { .. }) => {
                 Self::InvalidArgument(text)
             }
-            Error::Crypto(_) | Error::Worker => {
+            Error::Crypto(_) | Error::Ledger(_) | Error::Worker => {
                 tracing::error!("{text}");
                 Self::Internal(text)
             }

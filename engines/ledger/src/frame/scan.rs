@@ -10,6 +10,8 @@ use std::io::{ErrorKind, Read};
 pub struct Entry<'a> {
     /// Its number.
     pub index: u64,
+    /// Where its frame begins in the file.
+    pub frame: u64,
     /// Where its length and bytes begin in the file.
     pub offset: u64,
     /// The entry.
@@ -117,22 +119,8 @@ pub fn scan(
             }),
         };
         let Err(fault) = checked else {
-            let mut rest = &frame[HEADER..];
-            let mut index =
-                log.size() - Header::from_bytes(&frame).map_or(0, |h| u64::from(h.count));
-            while index < log.size() {
-                let at = log.end() - rest.len() as u64;
-                let Some(bytes) = bundle::take(&mut rest)? else {
-                    break;
-                };
-                let offset = at;
-                each(Entry {
-                    index,
-                    offset,
-                    bytes,
-                })?;
-                index += 1;
-            }
+            let count = Header::from_bytes(&frame).map_or(0, |header| u64::from(header.count));
+            give(&frame, log.size() - count, offset, &mut each)?;
             continue;
         };
         frame.truncate(if got < HEADER { got } else { frame.len() });
@@ -143,6 +131,75 @@ pub fn scan(
             length: source.at,
         });
     }
+}
+
+/// Gives the entries of a whole frame that begins at `offset` with record `first`.
+fn give(
+    frame: &[u8],
+    first: u64,
+    offset: u64,
+    each: &mut impl FnMut(Entry<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let header = Header::from_bytes(frame);
+    let (count, length) = header.map_or((0, 0), |h| (h.count, h.bytes as usize));
+    let mut rest = frame.get(HEADER..HEADER + length).unwrap_or_default();
+    for index in first..first + u64::from(count) {
+        let at = offset + (HEADER + length - rest.len()) as u64;
+        let Some(bytes) = bundle::take(&mut rest)? else {
+            break;
+        };
+        each(Entry {
+            index,
+            frame: offset,
+            offset: at,
+            bytes,
+        })?;
+    }
+    Ok(())
+}
+
+/// Reads whole frames from one that begins at `offset` with record `first`, until `each` gives `false`
+/// or the records up to `end` were given. Checks each record's mark, not the chain: for a log that was
+/// scanned before.
+///
+/// # Errors
+/// [`Error::Damage`] with the place, [`Error::Storage`], and what `each` gives.
+pub fn walk(
+    reader: impl Read,
+    offset: u64,
+    first: u64,
+    end: u64,
+    mut each: impl FnMut(Entry<'_>) -> Result<bool, Error>,
+) -> Result<(), Error> {
+    let mut source = Source { reader, at: offset };
+    let (mut next, mut more) = (first, true);
+    let mut frame = Vec::new();
+    while more && next < end {
+        let offset = source.at;
+        frame.resize(HEADER, 0);
+        let got = source.fill(&mut frame)?;
+        let header = Header::from_bytes(&frame[..got]).filter(|header| header.first == next);
+        let Some(header) = header else {
+            return Err(damage(offset, Some((next, next)), "no frame"));
+        };
+        frame.resize(HEADER + header.rest(), 0);
+        if source.fill(&mut frame[HEADER..])? < header.rest() {
+            let why = "the file ends within the frame";
+            return Err(damage(offset, Some((next, next)), why));
+        }
+        let marks = frame[HEADER + header.bytes as usize..].to_vec();
+        let mut marks = marks.chunks_exact(MARK);
+        give(&frame, next, offset, &mut |entry| {
+            if marks.next() != Some(&leaf_hash(entry.bytes)[..MARK]) {
+                let why = "the record is not the one that was written";
+                return Err(damage(entry.offset, Some((entry.index, entry.index)), why));
+            }
+            more = more && entry.index < end && each(entry)?;
+            Ok(())
+        })?;
+        next += u64::from(header.count);
+    }
+    Ok(())
 }
 
 fn start(source: &mut Source<impl Read>) -> Result<Log, Error> {
