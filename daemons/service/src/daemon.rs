@@ -1,11 +1,11 @@
 //! The life of a daemon, from its command line to its end.
 
-use std::{future::Future, path::Path, process::ExitCode};
+use std::{future::Future, path::Path, process::ExitCode, time::Duration};
 
 use clap::{CommandFactory, FromArgMatches};
 use quantumos_dbus::Service;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use zbus::{Connection, connection::Builder, fdo::RequestNameFlags};
 
 use crate::{
@@ -16,6 +16,9 @@ use crate::{
 
 /// EX_CONFIG of sysexits(3): `RestartPreventExitStatus=` in the units names it.
 const EXIT_CONFIGURATION: u8 = 78;
+
+/// After this long a daemon that started is at rest, and gives back what starting took.
+const SETTLING: Duration = Duration::from_secs(15);
 
 /// Any error; the daemon's own enum is inside.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -228,7 +231,10 @@ async fn live<D: Daemon>(
     notify::ready(&running.context.status.line());
     memory::release();
     let period = notify::watchdog_interval();
-    let tick = period.unwrap_or(std::time::Duration::from_secs(3600));
+    let tick = period.unwrap_or(Duration::from_secs(3600));
+    // What comes after readiness (a model, a first look at the host) is over by then.
+    let settled = sleep(SETTLING);
+    tokio::pin!(settled);
     let mut watchdog = interval_at(Instant::now() + tick, tick);
     watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let connection = running.context.connection.clone();
@@ -242,6 +248,7 @@ async fn live<D: Daemon>(
             }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            () = &mut settled, if !settled.is_elapsed() => memory::release(),
             _ = watchdog.tick(), if period.is_some() => notify::watchdog(),
             () = connection.closed() => return Err("the bus closed the connection".into()),
         }
