@@ -5,7 +5,7 @@ use crate::accounts::Accounts;
 use crate::mask::{Masker, printable};
 use crate::message::Message;
 use crate::observed::{View, What};
-use quantumos_detect::{Class, Event as _, Evidence, Field, Rule, Value};
+use quantumos_detect::{Class, Event as _, Field, Rule, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -101,24 +101,10 @@ fn carried(
     fields
 }
 
-fn explained(evidence: &[Evidence]) -> String {
-    let tests: Vec<String> = evidence
-        .iter()
-        .map(|e| format!("{} {}", e.field.name(), e.test))
-        .collect();
-    printable(tests.join("; ").as_bytes(), EXPLANATION_LIMIT)
-}
-
 impl Alert {
-    /// An alert of `rule` about what is in view. `time` in microseconds of the real-time clock.
+    /// An alert of `rule` about what is in view, for the reason `why`. `time` in microseconds of the real-time clock.
     #[must_use]
-    pub fn new(
-        rule: &Rule,
-        evidence: &[Evidence],
-        view: &View<'_>,
-        masker: &Masker,
-        time: u64,
-    ) -> Self {
+    pub fn new(rule: &Rule, why: &str, view: &View<'_>, masker: &Masker, time: u64) -> Self {
         let shown = |bytes: &[u8]| printable(&masker.mask(bytes), LIMIT);
         Self {
             rule: rule.id.clone(),
@@ -135,7 +121,7 @@ impl Alert {
             command_line: shown(view.command_line()),
             ancestors: ancestors(view, &shown),
             fields: carried(view, &CARRIED, &shown),
-            explanation: explained(evidence),
+            explanation: printable(why.as_bytes(), EXPLANATION_LIMIT),
         }
     }
 
@@ -143,7 +129,7 @@ impl Alert {
     #[must_use]
     pub fn of_message(
         rule: &Rule,
-        evidence: &[Evidence],
+        why: &str,
         message: &Message,
         accounts: &Accounts,
         masker: &Masker,
@@ -165,7 +151,7 @@ impl Alert {
             command_line: shown(message.first(Field::JournalCommandLine)),
             ancestors: Vec::new(),
             fields: carried(message, &CARRIED_OF_MESSAGES, &shown),
-            explanation: explained(evidence),
+            explanation: printable(why.as_bytes(), EXPLANATION_LIMIT),
         }
     }
 

@@ -154,7 +154,7 @@ pub(crate) async fn read(
 ) -> Result<(Arc<Ruling>, Watchlist), String> {
     let (root, settings) = (root.to_path_buf(), settings.rules.clone());
     let work = tokio::task::spawn_blocking(move || {
-        let set = crate::rules::load(&root);
+        let set = crate::rules::load(&root, &settings.options());
         let list = watchlist::of(&set);
         (Arc::new(Ruling::new(set, &settings)), list)
     });

@@ -4,7 +4,7 @@
 //! public corpus can be dropped in whole). A file in `/etc` replaces one of the same name in `/run` and `/usr/lib`;
 //! an empty one switches it off.
 
-use quantumos_detect::{Fate, Listed, RuleError, RuleSet, Source};
+use quantumos_detect::{Fate, Listed, Options, RuleError, RuleSet, Source};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -23,7 +23,7 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// Reads and compiles all rules below a root, which is `/` on a host.
 #[must_use]
-pub fn load(root: &Path) -> RuleSet {
+pub fn load(root: &Path, options: &Options) -> RuleSet {
     let mut files: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
     let mut failed = Vec::new();
     for place in PLACES {
@@ -39,7 +39,10 @@ pub fn load(root: &Path) -> RuleSet {
             Err(reason) => failed.push(refused(&path, reason)),
         }
     }
-    let mut set = RuleSet::compile(texts.iter().map(|(name, text)| Source { name, text }));
+    let mut set = RuleSet::compile_for(
+        texts.iter().map(|(name, text)| Source { name, text }),
+        options,
+    );
     set.report.extend(failed);
     set
 }
@@ -168,7 +171,7 @@ mod tests {
         put(root.path(), &at("etc", "README"), b"not a rule");
         std::os::unix::fs::symlink("/nowhere", root.path().join(at("etc", "dangling.yml")))
             .unwrap();
-        let set = load(root.path());
+        let set = load(root.path(), &Options::default());
         let mut titles: Vec<_> = set.rules.iter().map(|r| r.title.as_str()).collect();
         titles.sort_unstable();
         assert_eq!(titles, ["admin a", "deep d", "vendor c"]);
@@ -197,6 +200,6 @@ mod tests {
     #[test]
     fn no_folder_is_no_rule() {
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(load(root.path()).counts(), (0, 0, 0));
+        assert_eq!(load(root.path(), &Options::default()).counts(), (0, 0, 0));
     }
 }

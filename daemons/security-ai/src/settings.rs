@@ -1,8 +1,9 @@
 //! What security-ai can be told, in `security-ai.toml`.
 
-use quantumos_detect::Level;
+use quantumos_detect::{Level, Options};
 use quantumos_service::Invalid;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -24,6 +25,8 @@ pub struct Rules {
     pub minimum_level: String,
     /// Rules, by id, that raise nothing.
     pub disabled: Vec<String>,
+    /// Values of `%name%` where a rule says `expand`.
+    pub placeholders: BTreeMap<String, Vec<String>>,
 }
 
 /// How alerts are kept.
@@ -57,6 +60,7 @@ impl Default for Rules {
         Self {
             minimum_level: "informational".into(),
             disabled: Vec::new(),
+            placeholders: BTreeMap::new(),
         }
     }
 }
@@ -87,6 +91,15 @@ impl Rules {
     #[must_use]
     pub fn minimum(&self) -> Level {
         Level::from_name(&self.minimum_level).unwrap_or(Level::Informational)
+    }
+
+    /// What rules are compiled for.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        Options {
+            placeholders: self.placeholders.clone(),
+            ..Options::default()
+        }
     }
 }
 

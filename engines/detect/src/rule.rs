@@ -2,6 +2,7 @@
 //! Unknown top-level keys are kept out without a word, as Sigma allows custom ones; everything under `detection` is strict.
 
 use crate::condition::{self, Condition};
+use crate::correlation::{self, Correlation};
 use crate::error::{Place, RuleError};
 use crate::expand::Placeholders;
 use crate::logsource::LogSource;
@@ -60,6 +61,8 @@ impl Level {
 pub struct Rule {
     /// Its id, usually a UUID; where the file has none, the title stands in.
     pub id: String,
+    /// What correlations call it, besides its id.
+    pub name: Option<String>,
     /// Its title.
     pub title: String,
     /// What it detects, in a sentence or more. May be empty.
@@ -96,6 +99,7 @@ pub(crate) enum Selection {
 /// What one YAML document is.
 pub(crate) enum Document {
     Rule(Box<Rule>, Detection),
+    Correlation(Box<Rule>, Correlation),
     /// A kind of document that is valid but not evaluated: title and why.
     Other(String, String),
 }
@@ -112,14 +116,12 @@ pub(crate) fn read(
         ));
     }
     let title = required_text(node, "title", 256)?;
-    for (key, why) in [
-        ("correlation", "correlation rules are not evaluated"),
-        ("filter", "Sigma filters are not applied"),
-    ] {
-        if node.get(key).is_some() {
-            return Ok(Document::Other(title, why.into()));
-        }
+    if node.get("filter").is_some() {
+        let why =
+            "Sigma filters are not applied; a rule of the same name in /etc takes a rule's place";
+        return Ok(Document::Other(title, why.into()));
     }
+    let correlation = node.get("correlation").map(correlation::read).transpose()?;
     if let Some(action) = node.get("action") {
         return Err(RuleError::new(
             action.at,
@@ -165,9 +167,16 @@ pub(crate) fn read(
             .to_string(),
         tags: texts(node, "tags")?,
         false_positives: texts(node, "falsepositives")?,
-        log_source: log_source(required(node, "logsource")?)?,
+        log_source: match correlation {
+            Some(_) => LogSource::default(),
+            None => log_source(required(node, "logsource")?)?,
+        },
+        name: optional_text(node, "name", 256)?,
         title,
     };
+    if let Some(correlation) = correlation {
+        return Ok(Document::Correlation(Box::new(rule), correlation));
+    }
     let mut placeholders = Placeholders::new(placeholders);
     let detection = detection(required(node, "detection")?, &mut placeholders)?;
     Ok(Document::Rule(Box::new(rule), detection))

@@ -4,12 +4,14 @@
 use crate::audit;
 use crate::class::Class;
 use crate::compile::{Atoms, ClassRules, Surroundings};
-use crate::error::RuleError;
+use crate::correlator::Correlations;
+use crate::error::{Place, RuleError};
 use crate::expression::Expression;
 use crate::field::Field;
 use crate::logsource::Applies;
 use crate::matcher::Matcher;
 use crate::options::Options;
+use crate::pending::{self, Pending};
 use crate::rule::{self, Document, Level, Rule};
 use crate::yaml::{self, short};
 use std::collections::HashMap;
@@ -65,9 +67,19 @@ pub struct RuleSet {
     pub report: Vec<Listed>,
     /// What events are matched with.
     pub matcher: Matcher,
+    /// What is counted over matches: see [`crate::Correlator`].
+    pub correlations: Correlations,
+    /// Rules that only a correlation is to tell of, by number.
+    quiet: Vec<u32>,
 }
 
 impl RuleSet {
+    /// Whether a rule is there for a correlation only, and a match of it alone is no alert.
+    #[must_use]
+    pub fn is_quiet(&self, rule: u32) -> bool {
+        self.quiet.contains(&rule)
+    }
+
     /// Compiles rule files. Never fails as a whole: see [`RuleSet::report`].
     pub fn compile<'a>(sources: impl IntoIterator<Item = Source<'a>>) -> RuleSet {
         Self::compile_for(sources, &Options::default())
@@ -84,6 +96,7 @@ impl RuleSet {
             report: Vec::new(),
             classes: Vec::new(),
             ids: HashMap::new(),
+            pending: Vec::new(),
         };
         for source in sources {
             builder.file(source);
@@ -106,12 +119,20 @@ impl RuleSet {
     }
 }
 
+/// A report that names its rule.
+fn named(mut report: Listed, rule: &Rule) -> Listed {
+    (report.id, report.title, report.level) =
+        (rule.id.clone(), rule.title.clone(), Some(rule.level));
+    report
+}
+
 struct Builder<'o> {
     options: &'o Options,
     rules: Vec<Rule>,
     report: Vec<Listed>,
     classes: Vec<ClassRules>,
     ids: HashMap<String, String>,
+    pending: Vec<Pending>,
 }
 
 impl Builder<'_> {
@@ -139,23 +160,24 @@ impl Builder<'_> {
         for document in &documents {
             let mut report = match rule::read(document, &self.options.placeholders) {
                 Ok(Document::Rule(rule, detection)) => {
-                    let place = rule::place(document);
-                    let mut report = listed(Fate::NotApplicable(String::new()));
-                    (report.id, report.title, report.level) =
-                        (rule.id.clone(), rule.title.clone(), Some(rule.level));
-                    report.fate = match self.ids.get(&rule.id) {
-                        Some(first) => Fate::Failed(RuleError::new(
-                            place,
-                            format!(
-                                "the id {} is already that of a rule in {first}",
-                                short(&rule.id)
-                            ),
-                        )),
-                        None => {
-                            self.ids.insert(rule.id.clone(), source.name.into());
-                            self.rule(*rule, &detection)
-                        }
+                    let report = named(listed(Fate::NotApplicable(String::new())), &rule);
+                    let fate = match self.known(&rule, rule::place(document), source.name) {
+                        Some(error) => Fate::Failed(error),
+                        None => self.rule(*rule, &detection),
                     };
+                    Listed { fate, ..report }
+                }
+                Ok(Document::Correlation(rule, correlation)) => {
+                    let mut report = named(listed(Fate::NotApplicable(String::new())), &rule);
+                    match self.known(&rule, rule::place(document), source.name) {
+                        Some(error) => report.fate = Fate::Failed(error),
+                        // Tied when every rule is known.
+                        None => self.pending.push(Pending {
+                            report: self.report.len(),
+                            rule: *rule,
+                            correlation,
+                        }),
+                    }
                     report
                 }
                 Ok(Document::Other(title, why)) => Listed {
@@ -167,6 +189,19 @@ impl Builder<'_> {
             report.line = rule::place(document).line;
             self.report.push(report);
         }
+    }
+
+    /// Notes a rule's id; the error when another has it.
+    fn known(&mut self, rule: &Rule, at: Place, file: &str) -> Option<RuleError> {
+        if let Some(first) = self.ids.get(&rule.id) {
+            let reason = format!(
+                "the id {} is already that of a rule in {first}",
+                short(&rule.id)
+            );
+            return Some(RuleError::new(at, reason));
+        }
+        self.ids.insert(rule.id.clone(), file.into());
+        None
     }
 
     fn rule(&mut self, rule: Rule, detection: &rule::Detection) -> Fate {
@@ -277,7 +312,9 @@ impl Builder<'_> {
         (atoms, rules)
     }
 
-    fn finish(self) -> RuleSet {
+    fn finish(mut self) -> RuleSet {
+        let pending = std::mem::take(&mut self.pending);
+        let (tied, quiet) = pending::tie(pending, &self.classes, &mut self.rules, &mut self.report);
         let Builder {
             rules,
             mut report,
@@ -293,6 +330,8 @@ impl Builder<'_> {
                 rules,
                 report,
                 matcher,
+                correlations: Correlations::new(tied),
+                quiet,
             },
             // Only reached with more text in the rules than an automaton can number (2^31 states).
             Err(error) => {
@@ -308,9 +347,8 @@ impl Builder<'_> {
                     });
                 }
                 RuleSet {
-                    rules: Vec::new(),
                     report,
-                    matcher: Matcher::default(),
+                    ..RuleSet::default()
                 }
             }
         }

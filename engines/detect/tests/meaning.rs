@@ -323,7 +323,7 @@ fn refuses_wrong_rules_and_keeps_the_others() {
             listed.fate
         );
     }
-    assert_eq!(set.counts(), (2, 3, 8));
+    assert_eq!(set.counts(), (2, 2, 9));
     assert_eq!(set.matcher.rules(), 2);
     let event = Record::new(Class::FileEvent).with(Field::TargetFilename, "x");
     assert_eq!(set.matcher.matches(&event, &mut set.matcher.scratch()), [0]);
