@@ -12,6 +12,12 @@
 #include <bpf/bpf_tracing.h>
 #include "events.h"
 
+/*
+ * Bounds a number by a mask, in the very register: the compiler can neither leave it out nor check another copy than
+ * the one that is used.
+ */
+#define BOUND(number, mask) asm volatile("%0 &= %1" : "+r"(number) : "i"(mask))
+
 /* Thread group of the loader: its own opens and connects are not reported. 0 reports them too. */
 const volatile __u32 ignored_pid = 0;
 
@@ -59,6 +65,46 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } ignored_comms SEC(".maps");
 
+/* Records dropped because their cgroup had more than its limit in the second. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, EVENT_CLASSES);
+	__type(key, __u32);
+	__type(value, __u64);
+} limited SEC(".maps");
+
+struct bucket_key {
+	__u64 cgroup;
+	__u32 class;
+	__u32 reserved;
+};
+
+struct bucket {
+	__u64 second; /* of the boot clock */
+	__u64 events;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct bucket_key);
+	__type(value, struct bucket);
+} buckets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct config);
+} config SEC(".maps");
+
+static __always_inline struct config *get_config(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&config, &zero);
+}
+
 static __always_inline void count(void *counters, __u32 class)
 {
 	__u64 *n = bpf_map_lookup_elem(counters, &class);
@@ -67,7 +113,41 @@ static __always_inline void count(void *counters, __u32 class)
 		*n += 1;
 }
 
-/* Whether a filter drops what the current task does. */
+/*
+ * Whether the cgroup has had its events of this second. Processors that start a new second at the same time can
+ * each start it: then a few more pass.
+ */
+static __always_inline bool is_limited(__u32 class, __u64 cgroup)
+{
+	struct config *config = get_config();
+	struct bucket_key key = { .cgroup = cgroup, .class = class };
+	struct bucket fresh = { .events = 1 };
+	struct bucket *bucket;
+	__u32 limit;
+
+	if (!config || class >= EVENT_CLASSES)
+		return false;
+	limit = config->limits[class];
+	if (!limit)
+		return false;
+	fresh.second = bpf_ktime_get_boot_ns() / 1000000000;
+	bucket = bpf_map_lookup_elem(&buckets, &key);
+	if (!bucket) {
+		bpf_map_update_elem(&buckets, &key, &fresh, BPF_ANY);
+		return false;
+	}
+	if (bucket->second != fresh.second) {
+		bucket->second = fresh.second;
+		bucket->events = 0;
+	}
+	__sync_fetch_and_add(&bucket->events, 1);
+	if (bucket->events <= limit)
+		return false;
+	count(&limited, class);
+	return true;
+}
+
+/* Whether a filter or a limit drops what the current task does. */
 static __always_inline bool is_ignored(__u32 class)
 {
 	__u64 cgroup = bpf_get_current_cgroup_id();
@@ -82,7 +162,7 @@ static __always_inline bool is_ignored(__u32 class)
 		count(&filtered, class);
 		return true;
 	}
-	return false;
+	return is_limited(class, cgroup);
 }
 
 static __always_inline bool is_own(void)

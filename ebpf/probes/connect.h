@@ -6,10 +6,8 @@
 #ifndef QUANTUMOS_CONNECT_H
 #define QUANTUMOS_CONNECT_H
 
-#include "common.h"
+#include "socket.h"
 
-#define AF_INET 2
-#define AF_INET6 10
 #define IPPROTO_TCP_NUMBER 6
 #define IPPROTO_MPTCP_NUMBER 262
 #define TCP_SYN_SENT 2
@@ -18,14 +16,6 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 } connect_events SEC(".maps");
-
-/* Network order, at the offsets of struct sockaddr_in and struct sockaddr_in6. */
-struct socket_address {
-	__u16 family;
-	__u16 port;
-	__u32 ipv4; /* IPv6: flow label */
-	__u8 ipv6[16];
-};
 
 static __always_inline void report_connect(const struct socket_address *address, __u32 protocol)
 {
@@ -57,19 +47,8 @@ static __always_inline void report_peer(const struct sock *sk, __u32 protocol)
 {
 	struct socket_address address = {};
 
-	address.family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	address.port = BPF_CORE_READ(sk, __sk_common.skc_dport);
-	if (address.family == AF_INET)
-		address.ipv4 = BPF_CORE_READ(sk, __sk_common.skc_daddr);
-	else if (address.family == AF_INET6 &&
-		 bpf_core_field_exists(sk->__sk_common.skc_v6_daddr))
-		bpf_probe_read_kernel(address.ipv6, sizeof(address.ipv6),
-				      __builtin_preserve_access_index(
-					      &sk->__sk_common.skc_v6_daddr));
-	else
-		return;
 	/* AF_UNSPEC dissolves an association. */
-	if (!address.port && !address.ipv4)
+	if (!read_address(sk, true, &address) || (!address.port && !address.ipv4))
 		return;
 	report_connect(&address, protocol);
 }
@@ -80,13 +59,7 @@ static __always_inline int check_connect(struct socket *sock, const void *from, 
 	struct socket_address address = {};
 
 	count(&seen, EVENT_CONNECT);
-	if (bpf_probe_read_kernel(&address.family, sizeof(address.family), from))
-		return 0;
-	if (address.family == AF_INET && length >= 8)
-		bpf_probe_read_kernel(&address, 8, from);
-	else if (address.family == AF_INET6 && length >= 24)
-		bpf_probe_read_kernel(&address, 24, from);
-	else
+	if (!copy_address(&address, from, length))
 		return 0;
 	report_connect(&address, BPF_CORE_READ(sock, sk, sk_protocol));
 	return 0;

@@ -16,7 +16,65 @@
 #define EVENT_FORK 2
 #define EVENT_CONNECT 3
 #define EVENT_OPEN 4
-#define EVENT_CLASSES 5
+#define EVENT_PRIVILEGE 5
+#define EVENT_FILE 6
+#define EVENT_SOCKET 7
+#define EVENT_KERNEL 8
+#define EVENT_CLASSES 9
+
+/* action_event.action. What the fields of the record mean for each is in src/action.rs. */
+#define ACTION_SETUID 1
+#define ACTION_SETGID 2
+#define ACTION_CAPSET 3
+#define ACTION_PTRACE 4
+#define ACTION_TRACEME 5
+#define ACTION_KILL 6
+#define ACTION_UNLINK 10
+#define ACTION_RMDIR 11
+#define ACTION_MKDIR 12
+#define ACTION_MKNOD 13
+#define ACTION_RENAME 14
+#define ACTION_LINK 15
+#define ACTION_SYMLINK 16
+#define ACTION_CHMOD 17
+#define ACTION_CHOWN 18
+#define ACTION_TRUNCATE 19
+#define ACTION_BIND 30
+#define ACTION_LISTEN 31
+#define ACTION_ACCEPT 32
+#define ACTION_SEND 33
+#define ACTION_RAW_SOCKET 34
+#define ACTION_DUP 35
+#define ACTION_MODULE 40
+#define ACTION_BPF 41
+#define ACTION_MOUNT 42
+#define ACTION_UMOUNT 43
+#define ACTION_UNSHARE 44
+#define ACTION_SETNS 45
+#define ACTION_PIVOT_ROOT 46
+#define ACTION_USERFAULTFD 47
+#define ACTION_MEMFD 48
+#define ACTION_MPROTECT 49
+#define ACTION_SYSLOG 50
+
+/* How the end of a system call is looked at: call.kind. */
+#define CALL_NONE 0
+#define CALL_OPEN 1
+#define CALL_CONNECT 2
+#define CALL_PATHS 3
+#define CALL_FILE 4
+#define CALL_LOCAL 5
+#define CALL_PEER 6
+#define CALL_SEND 7
+#define CALL_SENDMSG 8
+#define CALL_STDIO 9
+#define CALL_PLAIN 10
+/* The call has a program of its own: the one at the end of every call leaves it alone. */
+#define CALL_OWN 128
+/* No such argument. */
+#define CALL_ABSENT 7
+/* Numbers of calls that can be looked at are below. */
+#define CALLS 512
 
 /* Longest part of the arguments that is kept, in bytes; the rest is counted and flagged. */
 #define EXEC_ARGV_MAX 4096
@@ -40,14 +98,16 @@
 #define FLAG_CWD_TRUNCATED 32
 #define FLAG_FILENAME_TRUNCATED 64
 #define FLAG_CORE_DUMPED 128
+#define FLAG_NEW_NAMESPACES 256
+/* The second path of an action lacks its start or its end. */
+#define FLAG_OTHER_TRUNCATED 512
+/* The strings are the caller's: another thread could have changed them since the kernel read them. */
+#define FLAG_CALLERS_STRINGS 1024
 
 /* Which accesses of a watched path are reported. */
 #define WATCH_READ 1
 #define WATCH_WRITE 2
-
-/* What the probe on the end of system calls reports: set where no better hook works. */
-#define SYSCALL_OPENS 1
-#define SYSCALL_CONNECTS 2
+#define WATCH_CHANGE 4
 
 /* open_event.access, as the kernel's FMODE_* bits. */
 #define ACCESS_READ 1
@@ -136,8 +196,47 @@ struct watch_key {
 
 /* Can be changed while the probes run. */
 struct config {
-	__u32 syscalls;		/* SYSCALL_* */
 	__u32 path_accesses;	/* WATCH_* that any watched path has: others need no path */
+	__u32 everywhere;	/* actions of class file that are reported whatever the path: 1 << (ACTION_* - 10) */
+	__u32 limits[EVENT_CLASSES];	/* events a second of one cgroup that are reported; 0 for all */
+	__u32 reserved;
+};
+
+/* What to do at the end of a system call: the places of its arguments, or CALL_ABSENT. */
+struct call {
+	__u8 kind;		/* CALL_* */
+	__u8 action;
+	__u8 first_directory;
+	__u8 first;
+	__u8 second_directory;
+	__u8 second;
+	__u8 argument;
+	__u8 argument2;
+};
+
+struct calls {
+	struct call native;
+	struct call compat;
+};
+
+/* Followed by the two strings. */
+struct action_event {
+	struct event_header header;
+	__u64 arguments[4];
+	__u64 inode;
+	__u64 target_start_ns;
+	__u32 action;
+	__u32 device;
+	__u32 mode;
+	__u32 owner;
+	__u32 target_pid;
+	__u32 family;
+	__u32 protocol;
+	__u32 port;		/* host order */
+	__u8 address[16];	/* network order; the first four bytes for IPv4 */
+	__u8 label[16];
+	__u32 first_len;
+	__u32 second_len;
 };
 
 /* Followed by the path. */

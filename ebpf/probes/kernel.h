@@ -57,6 +57,8 @@ typedef struct {
 struct cred {
 	kuid_t uid;
 	kgid_t gid;
+	kuid_t suid;
+	kgid_t sgid;
 	kuid_t euid;
 	kgid_t egid;
 	kernel_cap_t cap_permitted;
@@ -140,6 +142,19 @@ struct signal_struct {
 	struct tty_struct *tty;
 };
 
+struct kernel_siginfo {
+	int si_code;
+};
+
+struct vm_area_struct {
+	unsigned long vm_flags;
+	struct file *vm_file;
+};
+
+struct module {
+	char name[56];
+};
+
 struct kernfs_node {
 	__u64 id;
 };
@@ -192,14 +207,18 @@ struct sock_common {
 	__u32 skc_daddr;
 	__u16 skc_dport;
 	unsigned short skc_family;
-	/* Only its address is used. */
+	__u32 skc_rcv_saddr;
+	__u16 skc_num;
+	/* Only their addresses are used. */
 	struct in6_addr {
 		__u8 first;
 	} skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
 };
 
 struct sock {
 	struct sock_common __sk_common;
+	__u16 sk_type;
 	__u16 sk_protocol;
 };
 
@@ -207,13 +226,27 @@ struct socket {
 	struct sock *sk;
 };
 
+struct msghdr {
+	void *msg_name;
+	int msg_namelen;
+};
+
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
+	unsigned long r10;
+	unsigned long r9;
+	unsigned long r8;
+	unsigned long bp;
+	unsigned long bx;
+	unsigned long cx;
+	unsigned long dx;
+	unsigned long si;
 	unsigned long di;
 	unsigned long orig_ax;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
+	__u64 regs[31];
 	__u64 orig_x0;
 	__s32 syscallno;
 };

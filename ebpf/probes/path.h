@@ -9,12 +9,11 @@
 
 #include "common.h"
 
-/* Who writes into which buffer; programs that can be preempted choose one from HOOK on. */
+/* Exec has a buffer of its own; whoever can be preempted takes one of the others: see scratch.h. */
 #define PATH_BUFFER_EXEC 0
-#define PATH_BUFFER_SYSCALL 1
-#define PATH_BUFFER_HOOK 2
-#define PATH_BUFFER_HOOKS 4
-#define PATH_BUFFERS (PATH_BUFFER_HOOK + PATH_BUFFER_HOOKS)
+#define PATH_BUFFER_SCRATCH 1
+#define SCRATCHES 4
+#define PATH_BUFFERS (PATH_BUFFER_SCRATCH + SCRATCHES)
 
 /* The path grows downwards from data[PATH_LIMIT]; the slack keeps the verifier's bounds simple. */
 struct path_buffer {
@@ -32,16 +31,15 @@ struct {
 #define PATH_TRUNCATED 0x10000
 
 /*
- * Writes the path at that address (a `struct path` of the kernel's) into a buffer, with a terminator, so that it
- * ends at data[PATH_LIMIT]. Returns where it starts. A global function with plain numbers as
- * arguments: the verifier looks at it once, on its own, and kernel 5.10 takes it.
+ * Writes the path of a dentry below a mount (a `struct dentry` and a `struct vfsmount` of the kernel's) into a
+ * buffer, with a terminator, so that it ends at data[PATH_LIMIT]. Returns where it starts. A global function
+ * with plain numbers as arguments: the verifier looks at it once, on its own, and kernel 5.10 takes it.
  */
-__noinline __u32 write_path(__u64 address, __u32 which)
+__noinline __u32 write_path(__u64 mnt, __u64 entry, __u32 which)
 {
-	const struct path *path = (void *)address;
 	struct path_buffer *buffer = bpf_map_lookup_elem(&path_buffers, &which);
-	struct dentry *dentry = BPF_CORE_READ(path, dentry);
-	struct vfsmount *vfsmount = BPF_CORE_READ(path, mnt);
+	struct dentry *dentry = (void *)entry;
+	struct vfsmount *vfsmount = (void *)mnt;
 	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 	struct dentry *root = BPF_CORE_READ(vfsmount, mnt_root);
 	__u32 truncated = PATH_TRUNCATED;
@@ -92,6 +90,13 @@ __noinline __u32 write_path(__u64 address, __u32 which)
 		buffer->data[PATH_LIMIT - 2] = '/';
 	}
 	return at | truncated;
+}
+
+/* The same for a `struct path`. */
+static __always_inline __u32 write_path_of(const struct path *path, __u32 which)
+{
+	return write_path((__u64)BPF_CORE_READ(path, mnt), (__u64)BPF_CORE_READ(path, dentry),
+			  which);
 }
 
 #endif

@@ -66,7 +66,7 @@ static __always_inline __u32 append_path(struct exec_scratch *scratch, __u32 at,
 					 const struct path *path, __u32 flag)
 {
 	__u32 which = PATH_BUFFER_EXEC;
-	__u32 start = write_path((__u64)path, which);
+	__u32 start = write_path_of(path, which);
 	struct path_buffer *buffer = bpf_map_lookup_elem(&path_buffers, &which);
 	__u32 length;
 
@@ -285,6 +285,8 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	event->child_pid = BPF_CORE_READ(child, tgid);
 	event->child_start_ns = BPF_CORE_READ(child, start_boottime);
 	event->child_ppid = BPF_CORE_READ(child, real_parent, tgid);
+	if (BPF_CORE_READ(child, nsproxy) != BPF_CORE_READ(parent, nsproxy))
+		event->header.flags |= FLAG_NEW_NAMESPACES;
 	bpf_ringbuf_submit(event, 0);
 	return 0;
 }

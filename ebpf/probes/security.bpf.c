@@ -6,6 +6,11 @@
 #include "process.h"
 #include "connect.h"
 #include "open.h"
+#include "privilege.h"
+#include "file.h"
+#include "socket.h"
+#include "surface.h"
 #include "syscall.h"
+#include "call.h"
 
 char LICENSE[] SEC("license") = "GPL";

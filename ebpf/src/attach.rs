@@ -1,6 +1,6 @@
 //! Loading and attaching one program at a time, so that a hook that the kernel refuses costs nothing but itself.
 
-use aya::programs::{BtfTracePoint, FEntry, Lsm, Program, ProgramError};
+use aya::programs::{BtfTracePoint, FEntry, FExit, Lsm, Program, ProgramError};
 use aya::{Btf, Ebpf};
 
 use crate::error::Error;
@@ -14,6 +14,8 @@ pub(crate) enum Point {
     Lsm(&'static str),
     /// The entry of a kernel function.
     Function(&'static str),
+    /// The return of a kernel function.
+    Return(&'static str),
 }
 
 impl Point {
@@ -23,6 +25,7 @@ impl Point {
             Self::Tracepoint(name) => format!("tp_btf/{name}"),
             Self::Lsm(name) => format!("lsm/{name}"),
             Self::Function(name) => format!("fentry/{name}"),
+            Self::Return(name) => format!("fexit/{name}"),
         }
     }
 }
@@ -72,6 +75,11 @@ fn try_attach(program: &mut Program, btf: &Btf, point: Point) -> Result<(), Prog
             program.load(name, btf)?;
             program.attach()?;
         }
+        Point::Return(name) => {
+            let program: &mut FExit = program.try_into()?;
+            program.load(name, btf)?;
+            program.attach()?;
+        }
     }
     Ok(())
 }
@@ -89,6 +97,7 @@ impl Unload for Program {
             Self::BtfTracePoint(program) => program.unload(),
             Self::Lsm(program) => program.unload(),
             Self::FEntry(program) => program.unload(),
+            Self::FExit(program) => program.unload(),
             _ => Ok(()),
         }
     }

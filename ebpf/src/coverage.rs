@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::action::Action;
 use crate::event::Class;
 
 /// How well a class is covered.
@@ -45,15 +46,28 @@ impl fmt::Display for State {
     }
 }
 
-/// The coverage of one class.
+/// The coverage of one class, or of one action of a class that has several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coverage {
     /// Which class.
     pub class: Class,
+    /// Which action; none where the class is one thing.
+    pub action: Option<Action>,
     /// The hook in use, `tp_btf/sched_process_exec` say; empty without one.
     pub hook: String,
     /// How well.
     pub state: State,
     /// What this hook misses, and why better hooks are not used. Empty when there is nothing to say.
     pub reason: String,
+}
+
+impl Coverage {
+    /// What is covered, as shown on the bus: `exec`, or `file.unlink` for an action.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.action {
+            Some(action) => format!("{}.{action}", self.class),
+            None => self.class.name().to_owned(),
+        }
+    }
 }

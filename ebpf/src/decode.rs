@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::action::{Action, ActionEvent, Peer, Target, normalized};
 use crate::event::{
     Ancestor, ConnectEvent, Context, Event, ExecEvent, ExitEvent, FileId, ForkEvent, Namespaces,
     OpenEvent, ProcessKey,
 };
 use crate::layout::{
-    self, ancestor, connect_event, event_header, exec_event, exit_event, fork_event, open_event,
+    self, action_event, ancestor, connect_event, event_header, exec_event, exit_event, fork_event,
+    open_event,
 };
 
 /// Why a record is not an event.
@@ -24,6 +26,9 @@ pub enum DecodeError {
     /// The record's kind is unknown.
     #[error("unknown kind of event {0}")]
     Kind(u32),
+    /// The action is unknown, or not of the record's class.
+    #[error("unknown action {0}")]
+    Action(u32),
     /// The address family of a connection is neither IPv4 nor IPv6.
     #[error("unknown address family {0}")]
     Family(u32),
@@ -43,6 +48,10 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
         layout::EVENT_FORK => fork(record).map(Event::Fork),
         layout::EVENT_CONNECT => connect(record).map(Event::Connect),
         layout::EVENT_OPEN => open(record).map(Event::Open),
+        layout::EVENT_PRIVILEGE
+        | layout::EVENT_FILE
+        | layout::EVENT_SOCKET
+        | layout::EVENT_KERNEL => Ok(Event::Action(Box::new(action(record, kind)?))),
         other => Err(DecodeError::Kind(other)),
     }
 }
@@ -213,23 +222,32 @@ fn fork(record: Record<'_>) -> Result<ForkEvent, DecodeError> {
             start_time: record.u64(fork_event::CHILD_START_NS)?,
         },
         child_parent: record.u32(fork_event::CHILD_PPID)?,
+        new_namespaces: record.u32(event_header::FLAGS)? & layout::FLAG_NEW_NAMESPACES != 0,
     })
 }
 
-fn connect(record: Record<'_>) -> Result<ConnectEvent, DecodeError> {
-    let bytes: [u8; 16] = record.array(connect_event::ADDRESS)?;
-    let address = match record.u32(connect_event::FAMILY)? {
-        family if family == libc_family::INET => {
+fn address(family: u32, bytes: [u8; 16]) -> Result<IpAddr, DecodeError> {
+    match family {
+        libc_family::INET => {
             let [a, b, c, d, ..] = bytes;
-            IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+            Ok(IpAddr::V4(Ipv4Addr::new(a, b, c, d)))
         }
-        family if family == libc_family::INET6 => IpAddr::V6(Ipv6Addr::from(bytes)).to_canonical(),
-        other => return Err(DecodeError::Family(other)),
-    };
-    let low = |value: u32| (value & 0xffff) as u16;
+        libc_family::INET6 => Ok(IpAddr::V6(Ipv6Addr::from(bytes)).to_canonical()),
+        other => Err(DecodeError::Family(other)),
+    }
+}
+
+fn low(value: u32) -> u16 {
+    (value & 0xffff) as u16
+}
+
+fn connect(record: Record<'_>) -> Result<ConnectEvent, DecodeError> {
     Ok(ConnectEvent {
         context: record.context()?,
-        address,
+        address: address(
+            record.u32(connect_event::FAMILY)?,
+            record.array(connect_event::ADDRESS)?,
+        )?,
         port: low(record.u32(connect_event::PORT)?),
         protocol: low(record.u32(connect_event::PROTOCOL)?),
     })
@@ -261,5 +279,72 @@ fn open(record: Record<'_>) -> Result<OpenEvent, DecodeError> {
         read: access & layout::ACCESS_READ != 0,
         write: access & layout::ACCESS_WRITE != 0,
         created: access & layout::ACCESS_CREATED != 0,
+    })
+}
+
+/// `AT_REMOVEDIR`, which makes unlinkat() remove a directory.
+const REMOVE_DIRECTORY: u64 = 0x200;
+
+fn action(record: Record<'_>, kind: u32) -> Result<ActionEvent, DecodeError> {
+    let number = record.u32(action_event::ACTION)?;
+    let mut action = Action::from_number(number)
+        .filter(|action| action.class().index() == kind)
+        .ok_or(DecodeError::Action(number))?;
+    let flags = record.u32(event_header::FLAGS)?;
+    let callers_strings = flags & layout::FLAG_CALLERS_STRINGS != 0;
+    let argument = |index: usize| record.u64(action_event::ARGUMENTS + 8 * index);
+    let arguments = [argument(0)?, argument(1)?, argument(2)?, argument(3)?];
+    if callers_strings && action == Action::Unlink && arguments[0] & REMOVE_DIRECTORY != 0 {
+        action = Action::RmDir;
+    }
+    let mut strings = Strings {
+        record,
+        at: action_event::SIZE,
+    };
+    let mut take = |len_field| {
+        let text = strings.take(len_field)?;
+        Ok::<_, DecodeError>(if callers_strings {
+            normalized(text)
+        } else {
+            text
+        })
+    };
+    let path = take(action_event::FIRST_LEN)?;
+    let other = take(action_event::SECOND_LEN)?;
+    let file = record.file(
+        action_event::INODE,
+        action_event::DEVICE,
+        action_event::MODE,
+        action_event::OWNER,
+    )?;
+    let label = record.comm(action_event::LABEL)?;
+    let target = ProcessKey {
+        pid: record.u32(action_event::TARGET_PID)?,
+        start_time: record.u64(action_event::TARGET_START_NS)?,
+    };
+    let peer = match record.u32(action_event::FAMILY)? {
+        0 => None,
+        family => Some(Peer {
+            address: address(family, record.array(action_event::ADDRESS)?)?,
+            port: low(record.u32(action_event::PORT)?),
+            protocol: low(record.u32(action_event::PROTOCOL)?),
+        }),
+    };
+    Ok(ActionEvent {
+        context: record.context()?,
+        action,
+        arguments,
+        path,
+        path_truncated: flags & layout::FLAG_PATH_TRUNCATED != 0,
+        other,
+        other_truncated: flags & layout::FLAG_OTHER_TRUNCATED != 0,
+        file: (file.inode != 0).then_some(file),
+        target: (target.pid != 0).then(|| Target {
+            process: target,
+            comm: label.clone(),
+        }),
+        label,
+        peer,
+        callers_strings,
     })
 }

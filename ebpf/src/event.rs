@@ -4,6 +4,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::action::ActionEvent;
+
 /// A class of event. Each has its own ring buffer, counters and coverage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
@@ -17,16 +19,28 @@ pub enum Class {
     Connect,
     /// A watched file was opened.
     Open,
+    /// A process changed its rights or reached into another.
+    Privilege,
+    /// A name or an attribute of a file changed.
+    File,
+    /// A socket waits for peers, sends datagrams to a new one, or sees raw packets.
+    Socket,
+    /// The kernel, mounts, namespaces or executable memory changed.
+    Kernel,
 }
 
 impl Class {
     /// Every class, in the order of the kernel's counters.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         Self::Exec,
         Self::Exit,
         Self::Fork,
         Self::Connect,
         Self::Open,
+        Self::Privilege,
+        Self::File,
+        Self::Socket,
+        Self::Kernel,
     ];
 
     /// The name used on the bus and in logs.
@@ -38,6 +52,10 @@ impl Class {
             Self::Fork => "fork",
             Self::Connect => "connect",
             Self::Open => "open",
+            Self::Privilege => "privilege",
+            Self::File => "file",
+            Self::Socket => "socket",
+            Self::Kernel => "kernel",
         }
     }
 
@@ -65,6 +83,8 @@ pub enum Event {
     Connect(ConnectEvent),
     /// A watched file was opened.
     Open(OpenEvent),
+    /// Anything else. Boxed: it is larger than most.
+    Action(Box<ActionEvent>),
 }
 
 impl Event {
@@ -77,6 +97,7 @@ impl Event {
             Self::Fork(event) => &event.context,
             Self::Connect(event) => &event.context,
             Self::Open(event) => &event.context,
+            Self::Action(event) => &event.context,
         }
     }
 
@@ -89,6 +110,7 @@ impl Event {
             Self::Fork(_) => Class::Fork,
             Self::Connect(_) => Class::Connect,
             Self::Open(_) => Class::Open,
+            Self::Action(event) => event.action.class(),
         }
     }
 }
@@ -254,6 +276,8 @@ pub struct ForkEvent {
     pub child: ProcessKey,
     /// The new process's parent: not the caller with `CLONE_PARENT`.
     pub child_parent: u32,
+    /// The new process has namespaces of its own.
+    pub new_namespaces: bool,
 }
 
 /// A connection is being made; its outcome is not known yet.

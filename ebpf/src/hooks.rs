@@ -2,6 +2,7 @@
 //! attaches to a security hook without complaint where BPF is not among the active security
 //! modules, and then never runs.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::linux::net::SocketAddrExt;
@@ -9,11 +10,12 @@ use std::os::unix::net::{SocketAddr, UnixStream};
 
 use aya::{Btf, Ebpf};
 
+use crate::actions::Works;
 use crate::attach::{self, Point};
+use crate::calls::Duty;
 use crate::coverage::{Coverage, State};
 use crate::error::Error;
 use crate::event::Class;
-use crate::layout::{SYSCALL_CONNECTS, SYSCALL_OPENS};
 use crate::maps;
 
 /// A program that can see a class.
@@ -21,8 +23,8 @@ struct Hook {
     class: Class,
     program: &'static str,
     point: Point,
-    /// A second program that sees the rest, with its duty in the configuration map.
-    rest: Option<u32>,
+    /// A second program that sees the rest, with its duty there.
+    rest: Option<Duty>,
     /// What it does not see.
     misses: &'static str,
 }
@@ -39,7 +41,78 @@ impl Hook {
     }
 }
 
-const SYSCALL_EXIT: (&str, Point) = ("syscall_exit", Point::Tracepoint("sys_exit"));
+/// The program at the end of system calls.
+pub(crate) const SYSCALL_EXIT: (&str, Point) = ("syscall_exit", Point::Tracepoint("sys_exit"));
+
+/// What is attached.
+#[derive(Default)]
+pub(crate) struct Hooked {
+    /// Programs, in the order in which they were attached.
+    pub(crate) programs: Vec<&'static str>,
+    /// What is seen by system calls, and whether by a program of the call's own.
+    duties: BTreeMap<Duty, bool>,
+}
+
+impl Hooked {
+    /// Attaches a program, unless it is attached.
+    pub(crate) fn attach(
+        &mut self,
+        ebpf: &mut Ebpf,
+        btf: &Btf,
+        program: &'static str,
+        point: Point,
+    ) -> Result<(), Error> {
+        if !self.programs.contains(&program) {
+            attach::attach(ebpf, btf, program, point)?;
+            self.programs.push(program);
+        }
+        Ok(())
+    }
+
+    /// Detaches a program.
+    pub(crate) fn detach(&mut self, ebpf: &mut Ebpf, program: &'static str) {
+        attach::detach(ebpf, program);
+        self.programs.retain(|other| *other != program);
+    }
+
+    /// Has system calls looked at.
+    pub(crate) fn add_duty(&mut self, ebpf: &mut Ebpf, duty: Duty, own: bool) -> Result<(), Error> {
+        self.duties.insert(duty, own);
+        maps::set_calls(ebpf, &self.duties)
+    }
+}
+
+/// Finds out whether security hooks fire and whether functions can be hooked, with the programs for opens. They stay
+/// attached only if opens are covered afterwards.
+pub(crate) fn find_out(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    wanted: [bool; 2],
+    hooked: &mut Hooked,
+) -> Result<Works, Error> {
+    let mut lsm = Err("lsm: not asked for".to_owned());
+    let mut functions = Err("fentry: not asked for".to_owned());
+    for hook in HOOKS.iter().filter(|hook| hook.class == Class::Open) {
+        let label = hook.point.label();
+        let found = match hook.point {
+            Point::Lsm(_) if wanted[0] => &mut lsm,
+            Point::Function(_) if wanted[1] => &mut functions,
+            _ => continue,
+        };
+        *found = match hooked.attach(ebpf, btf, hook.program, hook.point) {
+            Err(error) => Err(format!("{label}: {}", attach::reason(&error))),
+            Ok(()) => {
+                let fired = trial(ebpf, hook)?;
+                hooked.detach(ebpf, hook.program);
+                match fired {
+                    Trial::Silent => Err(format!("{label}: attached, but it does not fire")),
+                    Trial::Fired | Trial::NotTried(_) => Ok(()),
+                }
+            }
+        };
+    }
+    Ok(Works { lsm, functions })
+}
 
 /// For each class its hooks, the best first.
 const HOOKS: [Hook; 9] = [
@@ -65,7 +138,7 @@ const HOOKS: [Hook; 9] = [
         Point::Function("security_socket_connect"),
     ),
     Hook {
-        rest: Some(SYSCALL_CONNECTS),
+        rest: Some(Duty::Connect),
         misses: "UDP through io_uring",
         ..Hook::new(
             Class::Connect,
@@ -80,23 +153,33 @@ const HOOKS: [Hook; 9] = [
         Point::Function("security_file_open"),
     ),
     Hook {
-        rest: Some(SYSCALL_OPENS),
+        rest: Some(Duty::Open),
         misses: "opens through io_uring, and files whose descriptor another thread replaces at once",
         ..Hook::new(Class::Open, SYSCALL_EXIT.0, SYSCALL_EXIT.1)
     },
 ];
 
-/// Attaches the first hook of `class` that works, and adds its programs to `attached`.
+/// Attaches the first hook of `class` that works, and notes its programs.
 pub(crate) fn cover(
     ebpf: &mut Ebpf,
     btf: &Btf,
     class: Class,
-    attached: &mut Vec<&'static str>,
+    works: &Works,
+    hooked: &mut Hooked,
 ) -> Result<Coverage, Error> {
     let mut reasons = Vec::new();
     for hook in HOOKS.iter().filter(|hook| hook.class == class) {
         let label = hook.point.label();
-        if let Err(error) = attach_once(ebpf, btf, hook.program, hook.point, attached) {
+        let works = match hook.point {
+            Point::Lsm(_) => &works.lsm,
+            Point::Function(_) => &works.functions,
+            _ => &Ok(()),
+        };
+        if let Err(reason) = works {
+            reasons.push(reason.clone());
+            continue;
+        }
+        if let Err(error) = hooked.attach(ebpf, btf, hook.program, hook.point) {
             reasons.push(format!("{label}: {}", attach::reason(&error)));
             continue;
         }
@@ -108,8 +191,7 @@ pub(crate) fn cover(
             }
             Trial::Silent => {
                 reasons.push(format!("{label}: attached, but it does not fire"));
-                attach::detach(ebpf, hook.program);
-                attached.retain(|program| *program != hook.program);
+                hooked.detach(ebpf, hook.program);
                 continue;
             }
         };
@@ -118,9 +200,9 @@ pub(crate) fn cover(
             state = State::Partial;
             reasons.insert(0, format!("not seen: {}", hook.misses));
             let (program, point) = SYSCALL_EXIT;
-            match attach_once(ebpf, btf, program, point, attached) {
+            match hooked.attach(ebpf, btf, program, point) {
                 Ok(()) => {
-                    maps::add_syscalls(ebpf, duty)?;
+                    hooked.add_duty(ebpf, duty, false)?;
                     if program != hook.program {
                         hooks = format!("{hooks}, {}", point.label());
                     }
@@ -133,6 +215,7 @@ pub(crate) fn cover(
         }
         return Ok(Coverage {
             class,
+            action: None,
             hook: hooks,
             state,
             reason: reasons.join("; "),
@@ -141,24 +224,11 @@ pub(crate) fn cover(
     let reason = reasons.join("; ");
     Ok(Coverage {
         class,
+        action: None,
         hook: String::new(),
         state: State::Unavailable,
         reason,
     })
-}
-
-fn attach_once(
-    ebpf: &mut Ebpf,
-    btf: &Btf,
-    program: &'static str,
-    point: Point,
-    attached: &mut Vec<&'static str>,
-) -> Result<(), Error> {
-    if !attached.contains(&program) {
-        attach::attach(ebpf, btf, program, point)?;
-        attached.push(program);
-    }
-    Ok(())
 }
 
 enum Trial {

@@ -15,7 +15,10 @@
 //! initial user namespace. Paths start at the root of the file's mount namespace: not at a chroot, and
 //! not at the host's root for a container.
 
+mod action;
+mod actions;
 mod attach;
+mod calls;
 mod coverage;
 mod decode;
 mod error;
@@ -35,6 +38,7 @@ mod layout {
     include!(concat!(env!("OUT_DIR"), "/layout.rs"));
 }
 
+pub use action::{Action, ActionEvent, Peer, Target};
 pub use coverage::{Coverage, State};
 pub use decode::{DecodeError, decode};
 pub use error::Error;

@@ -1,11 +1,13 @@
 //! The maps of the security probes: counters that the kernel keeps, filters that it applies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use aya::{Ebpf, Pod};
 
+use crate::action::Action;
+use crate::calls::{self, Calls, Duty};
 use crate::error::Error;
 use crate::event::Class;
 use crate::layout::{self, WATCH_KEY_MAX, WATCH_NAME_MAX};
@@ -18,14 +20,16 @@ type NameKey = [u8; WATCH_NAME_MAX as usize];
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Config {
-    syscalls: u32,
     path_accesses: u32,
+    everywhere: u32,
+    limits: [u32; layout::EVENT_CLASSES as usize],
+    reserved: u32,
 }
 
 const _: () = assert!(size_of::<Config>() == layout::config::SIZE);
 
 #[allow(unsafe_code)]
-// SAFETY: `repr(C)`, two `u32`: every byte pattern is a value, and nothing is padding.
+// SAFETY: `repr(C)` and made of `u32` only: every byte pattern is a value, and nothing is padding.
 unsafe impl Pod for Config {}
 
 /// The ring of a class.
@@ -36,6 +40,10 @@ pub(crate) const fn ring_name(class: Class) -> &'static str {
         Class::Fork => "fork_events",
         Class::Connect => "connect_events",
         Class::Open => "open_events",
+        Class::Privilege => "privilege_events",
+        Class::File => "file_events",
+        Class::Socket => "socket_events",
+        Class::Kernel => "kernel_events",
     }
 }
 
@@ -58,9 +66,32 @@ pub(crate) fn counters(ebpf: &Ebpf, map: &'static str) -> Result<BTreeMap<Class,
         .collect()
 }
 
-/// Gives the probe at the end of system calls another duty.
-pub(crate) fn add_syscalls(ebpf: &mut Ebpf, duty: u32) -> Result<(), Error> {
-    change_config(ebpf, |config| config.syscalls |= duty)
+/// Has the system calls of these duties looked at, and no others.
+pub(crate) fn set_calls(ebpf: &mut Ebpf, duties: &BTreeMap<Duty, bool>) -> Result<(), Error> {
+    let map = "calls";
+    let mut array: Array<_, Calls> = Array::try_from(map_mut(ebpf, map)?).map_err(failed(map))?;
+    for (number, call) in calls::table(duties) {
+        array.set(number, call, 0).map_err(failed(map))?;
+    }
+    Ok(())
+}
+
+/// Has these actions reported whatever the path, others of files only where the watch list says.
+pub(crate) fn set_everywhere(ebpf: &mut Ebpf, actions: &BTreeSet<Action>) -> Result<(), Error> {
+    let bits = actions
+        .iter()
+        .fold(0, |bits, action| bits | action.everywhere());
+    change_config(ebpf, |config| config.everywhere = bits)
+}
+
+/// Sets how many events of a class one cgroup may have reported in a second; classes that are missing have no
+/// limit.
+pub(crate) fn set_limits(ebpf: &mut Ebpf, limits: &BTreeMap<Class, u32>) -> Result<(), Error> {
+    change_config(ebpf, |config| {
+        for (class, limit) in Class::ALL.iter().zip(&mut config.limits) {
+            *limit = limits.get(class).copied().unwrap_or(0);
+        }
+    })
 }
 
 /// Replaces the watch list. While it changes, opens are judged by a mixture of the old and the new one that has

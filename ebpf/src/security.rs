@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aya::{Btf, Ebpf, EbpfLoader};
 
+use crate::action::Action;
+use crate::actions;
 use crate::coverage::{Coverage, State};
 use crate::error::Error;
 use crate::event::Class;
-use crate::hooks;
+use crate::hooks::{self, Hooked};
 use crate::maps;
 use crate::ring::{Ring, Rings};
 use crate::stats::{self, ProgramStatistics};
@@ -20,6 +22,13 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/se
 pub struct Settings {
     /// Which classes to report.
     pub classes: BTreeSet<Class>,
+    /// Which actions of these classes to report.
+    pub actions: BTreeSet<Action>,
+    /// Which actions on files to report whatever the path; the others where the watch list has the path.
+    pub everywhere: BTreeSet<Action>,
+    /// How many events of a class one cgroup may have reported in a second. The rest is counted as limited. Where
+    /// there is only cgroup v1, all processes are in one.
+    pub limits: BTreeMap<Class, u32>,
     /// Which files' opens to report.
     pub watches: Vec<Watch>,
     /// Thread names (at most 15 bytes) whose events are dropped in the kernel. A name is no
@@ -29,6 +38,10 @@ pub struct Settings {
     pub ignored_cgroups: Vec<u64>,
     /// Leave out the loading process's own connections and opens.
     pub ignore_self: bool,
+    /// Use security hooks where they fire.
+    pub security_hooks: bool,
+    /// Hook functions of the kernel where that works and nothing better does.
+    pub function_hooks: bool,
     /// Bytes of a class's ring, rounded up to a power of two of pages; what is missing takes its default
     /// (4 MiB for exec, 1 MiB for the others).
     pub ring_bytes: BTreeMap<Class, u32>,
@@ -38,10 +51,17 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             classes: Class::ALL.into(),
+            actions: Action::ALL.iter().copied().collect(),
+            everywhere: Action::of(Class::File)
+                .filter(|action| *action != Action::Truncate)
+                .collect(),
+            limits: BTreeMap::new(),
             watches: Vec::new(),
             ignored_comms: Vec::new(),
             ignored_cgroups: Vec::new(),
             ignore_self: true,
+            security_hooks: true,
+            function_hooks: true,
             ring_bytes: BTreeMap::new(),
         }
     }
@@ -51,7 +71,7 @@ impl Default for Settings {
 pub struct SecurityProbes {
     ebpf: Ebpf,
     coverage: Vec<Coverage>,
-    attached: Vec<&'static str>,
+    hooked: Hooked,
     rings: Option<Rings>,
 }
 
@@ -84,32 +104,47 @@ impl SecurityProbes {
         maps::set_ignored_cgroups(&mut ebpf, &settings.ignored_cgroups)?;
         maps::set_watches(&mut ebpf, &watches)?;
 
+        maps::set_everywhere(&mut ebpf, &settings.everywhere)?;
+        maps::set_limits(&mut ebpf, &settings.limits)?;
+
+        let mut hooked = Hooked::default();
+        let wanted = [settings.security_hooks, settings.function_hooks];
+        let works = hooks::find_out(&mut ebpf, &btf, wanted, &mut hooked)?;
         let mut coverage = Vec::new();
-        let mut attached = Vec::new();
         let mut rings = Vec::new();
         for class in Class::ALL {
-            let row = if settings.classes.contains(&class) {
-                hooks::cover(&mut ebpf, &btf, class, &mut attached)?
+            let wanted = settings.classes.contains(&class);
+            let actions: Vec<_> = Action::of(class).collect();
+            let rows = if actions.is_empty() {
+                vec![if wanted {
+                    hooks::cover(&mut ebpf, &btf, class, &works, &mut hooked)?
+                } else {
+                    off(class, None)
+                }]
             } else {
-                let reason = "not asked for".to_owned();
-                Coverage {
-                    class,
-                    hook: String::new(),
-                    state: State::Off,
-                    reason,
-                }
+                let cover = |action: Action| {
+                    if wanted && settings.actions.contains(&action) {
+                        actions::cover(&mut ebpf, &btf, action, &works, &mut hooked)
+                    } else {
+                        Ok(off(class, Some(action)))
+                    }
+                };
+                actions.into_iter().map(cover).collect::<Result<_, _>>()?
             };
-            tracing::debug!(%class, hook = row.hook, state = %row.state, reason = row.reason, "coverage");
-            if row.state.delivers() {
+            for row in &rows {
+                let (name, state) = (row.name(), row.state);
+                tracing::debug!(name, hook = row.hook, %state, reason = row.reason, "coverage");
+            }
+            if rows.iter().any(|row| row.state.delivers()) {
                 rings.push(Ring::new(class, maps::take_ring(&mut ebpf, class)?));
             }
-            coverage.push(row);
+            coverage.extend(rows);
         }
-        if attached.is_empty() {
+        if hooked.programs.is_empty() {
             let reasons: Vec<_> = coverage
                 .iter()
                 .filter(|row| row.state == State::Unavailable)
-                .map(|row| format!("{}: {}", row.class, row.reason))
+                .map(|row| format!("{}: {}", row.name(), row.reason))
                 .collect();
             return Err(Error::NothingAttached(reasons.join("; ")));
         }
@@ -117,12 +152,12 @@ impl SecurityProbes {
         Ok(Self {
             ebpf,
             coverage,
-            attached,
+            hooked,
             rings: Some(rings),
         })
     }
 
-    /// One row for each class, in the order of [`Class::ALL`].
+    /// One row for each class in the order of [`Class::ALL`], or one for each of its actions.
     #[must_use]
     pub fn coverage(&self) -> &[Coverage] {
         &self.coverage
@@ -160,6 +195,15 @@ impl SecurityProbes {
         maps::counters(&self.ebpf, "filtered")
     }
 
+    /// Events beyond their cgroup's limit since the load.
+    ///
+    /// # Errors
+    ///
+    /// When the counters cannot be read.
+    pub fn limited(&self) -> Result<BTreeMap<Class, u64>, Error> {
+        maps::counters(&self.ebpf, "limited")
+    }
+
     /// Replaces the watch list while the probes run. No open that both lists report is missed.
     ///
     /// # Errors
@@ -194,9 +238,20 @@ impl SecurityProbes {
     ///
     /// When a program cannot be asked.
     pub fn statistics(&self) -> Result<Vec<ProgramStatistics>, Error> {
-        self.attached
+        self.hooked
+            .programs
             .iter()
             .map(|program| stats::of(&self.ebpf, program))
             .collect()
+    }
+}
+
+fn off(class: Class, action: Option<Action>) -> Coverage {
+    Coverage {
+        class,
+        action,
+        hook: String::new(),
+        state: State::Off,
+        reason: "not asked for".to_owned(),
     }
 }

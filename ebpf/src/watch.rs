@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::Error;
-use crate::layout::{WATCH_KEY_MAX, WATCH_NAME_MAX, WATCH_READ, WATCH_WRITE};
+use crate::layout::{WATCH_CHANGE, WATCH_KEY_MAX, WATCH_NAME_MAX, WATCH_READ, WATCH_WRITE};
 
 /// What of a path must match.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,7 +23,7 @@ pub enum Pattern {
 pub enum Access {
     /// Opens for reading.
     Read,
-    /// Opens for writing, creations among them.
+    /// Opens for writing, creations among them, and every change of the name or the attributes.
     Write,
     /// Both.
     Any,
@@ -33,8 +33,8 @@ impl Access {
     const fn bits(self) -> u8 {
         (match self {
             Self::Read => WATCH_READ,
-            Self::Write => WATCH_WRITE,
-            Self::Any => WATCH_READ | WATCH_WRITE,
+            Self::Write => WATCH_WRITE | WATCH_CHANGE,
+            Self::Any => WATCH_READ | WATCH_WRITE | WATCH_CHANGE,
         }) as u8
     }
 }

@@ -4,7 +4,9 @@
 
 mod support;
 
-use quantumos_ebpf::{Access, Class, Error, Pattern, SecurityProbes, Settings, State, Watch};
+use quantumos_ebpf::{
+    Access, Action, Class, Error, Pattern, SecurityProbes, Settings, State, Watch,
+};
 use support::load;
 
 #[test]
@@ -12,8 +14,15 @@ fn every_class_is_covered_and_says_how() {
     let Some((probes, _rings)) = load(&Settings::default()) else {
         return;
     };
-    let classes: Vec<_> = probes.coverage().iter().map(|row| row.class).collect();
+    let mut classes: Vec<_> = probes.coverage().iter().map(|row| row.class).collect();
+    classes.dedup();
     assert_eq!(classes, Class::ALL);
+    let actions: Vec<_> = probes
+        .coverage()
+        .iter()
+        .filter_map(|row| row.action)
+        .collect();
+    assert_eq!(actions, Action::ALL);
     for row in probes.coverage() {
         assert!(row.state.delivers(), "{row:?}");
         assert!(!row.hook.is_empty(), "{row:?}");
@@ -46,7 +55,7 @@ fn only_what_is_asked_for_is_attached() {
         .iter()
         .filter(|row| row.state == State::Off)
         .count();
-    assert_eq!(off, 4);
+    assert_eq!(off, 4 + Action::ALL.len());
     assert_eq!(probes.statistics().expect("statistics").len(), 1);
 }
 

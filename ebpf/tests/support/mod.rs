@@ -15,8 +15,11 @@ pub fn load(settings: &Settings) -> Option<(SecurityProbes, Rings)> {
         Ok(mut probes) => {
             for row in probes.coverage() {
                 eprintln!(
-                    "{:8} {:32} {:12} {}",
-                    row.class, row.hook, row.state, row.reason
+                    "{:22} {:32} {:12} {}",
+                    row.name(),
+                    row.hook,
+                    row.state,
+                    row.reason
                 );
             }
             let rings = probes.take_rings().expect("the rings are taken once");
