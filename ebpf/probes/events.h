@@ -56,6 +56,8 @@
 #define ACTION_MEMFD 48
 #define ACTION_MPROTECT 49
 #define ACTION_SYSLOG 50
+#define ACTION_SYSINFO 51
+#define ACTION_PERSONALITY 52
 
 /* How the end of a system call is looked at: call.kind. */
 #define CALL_NONE 0

@@ -296,6 +296,9 @@ static __always_inline bool is_worth(__u32 action, const struct arguments *argum
 		return arguments->of[0] == 16 || arguments->of[0] == 0x4206;
 	case ACTION_TRACEME:
 		return arguments->of[0] == 0;
+	case ACTION_PERSONALITY:
+		/* Else it only asks. */
+		return (__u32)arguments->of[0] != 0xffffffff;
 	case ACTION_MPROTECT:
 		return arguments->of[2] & PROT_EXEC;
 	}

@@ -99,17 +99,25 @@ actions! {
     Mprotect = ACTION_MPROTECT, "mprotect";
     /// The kernel's log was cleared or silenced. Argument: `SYSLOG_ACTION_*`.
     Syslog = ACTION_SYSLOG, "syslog";
+    /// A process asked for the host's memory, load and uptime.
+    SysInfo = ACTION_SYSINFO, "sysinfo";
+    /// A process changed how it is executed. Argument: the persona; 0x40000 takes address randomisation away.
+    Personality = ACTION_PERSONALITY, "personality";
 }
 
 impl Action {
     /// The class whose ring and counters it uses.
     #[must_use]
     pub const fn class(self) -> Class {
-        match self.number() {
-            ..layout::ACTION_UNLINK => Class::Privilege,
-            ..layout::ACTION_BIND => Class::File,
-            ..layout::ACTION_MODULE => Class::Socket,
-            _ => Class::Kernel,
+        let number = self.number();
+        if number < layout::ACTION_UNLINK {
+            Class::Privilege
+        } else if number < layout::ACTION_BIND {
+            Class::File
+        } else if number < layout::ACTION_MODULE {
+            Class::Socket
+        } else {
+            Class::Kernel
         }
     }
 

@@ -125,6 +125,8 @@ const PLANS: &[Plan] = &[
     by_call(Action::MemFd, &[call!("memfd_create")]),
     by_check(Action::Mprotect, &[check!("mprotect", "file_mprotect")]),
     by_check(Action::Syslog, &[check!("syslog", "syslog")]),
+    by_call(Action::SysInfo, &[call!("sysinfo")]),
+    by_call(Action::Personality, &[call!("personality")]),
 ];
 
 /// What works on this kernel at all, found out once; each with the reason why not.

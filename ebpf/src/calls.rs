@@ -198,6 +198,8 @@ pub(crate) const ROWS: &[Row] = &[
     plain(Action::Mprotect, Some(libc::SYS_mprotect), &[125], [X, X, X, X, 2, X]),
     plain(Action::Mprotect, Some(libc::SYS_pkey_mprotect), &[380], [X, X, X, X, 2, X]),
     plain(Action::Syslog, Some(libc::SYS_syslog), &[103], NONE),
+    plain(Action::SysInfo, Some(libc::SYS_sysinfo), &[116], NONE),
+    plain(Action::Personality, Some(libc::SYS_personality), &[136], [X, X, X, X, 0, X]),
 
     plain(Action::SetUid, Some(libc::SYS_setuid), &[23, 213], NONE),
     plain(Action::SetUid, Some(libc::SYS_setreuid), &[70, 203], NONE),

@@ -50,7 +50,7 @@ pub struct Alert {
 }
 
 /// The fields that an alert carries besides those with a member of their own.
-const CARRIED: [Field; 14] = [
+const CARRIED: &[Field] = &[
     Field::TargetFilename,
     Field::DestinationIp,
     Field::DestinationPort,
@@ -65,6 +65,33 @@ const CARRIED: [Field; 14] = [
     Field::ImageKind,
     Field::ExitCode,
     Field::ExitSignal,
+    Field::SystemCall,
+    Field::SourceFilename,
+    Field::LinkKind,
+    Field::Change,
+    Field::Mode,
+    Field::Owner,
+    Field::Group,
+    Field::FileSystem,
+    Field::Namespaces,
+    Field::ModuleName,
+    Field::SourceIp,
+    Field::SourcePort,
+    Field::Initiated,
+    Field::Descriptor,
+    Field::SocketFamily,
+    Field::SocketType,
+    Field::TargetProcessId,
+    Field::TargetImage,
+    Field::TargetCommandLine,
+    Field::TargetUser,
+    Field::CallType,
+    Field::Signal,
+    Field::OldUid,
+    Field::NewUid,
+    Field::OldEffectiveUid,
+    Field::NewEffectiveUid,
+    Field::Capabilities,
 ];
 
 /// The fields that an alert about a message carries.
@@ -120,7 +147,7 @@ impl Alert {
             executable: shown(view.executable()),
             command_line: shown(view.command_line()),
             ancestors: ancestors(view, &shown),
-            fields: carried(view, &CARRIED, &shown),
+            fields: carried(view, CARRIED, &shown),
             explanation: printable(why.as_bytes(), EXPLANATION_LIMIT),
         }
     }

@@ -66,7 +66,7 @@ impl Control {
     pub fn coverage(&self) -> Vec<(String, String, String, String)> {
         let row = |c: &Coverage| {
             (
-                c.class.name().into(),
+                c.name(),
                 c.hook.clone(),
                 c.state.name().into(),
                 c.reason.clone(),

@@ -212,6 +212,7 @@ impl SecurityAi {
 fn nothing_covered(reason: &str) -> Vec<Coverage> {
     let row = |class| Coverage {
         class,
+        action: None,
         hook: String::new(),
         state: State::Unavailable,
         reason: reason.to_string(),
@@ -225,7 +226,7 @@ fn uncovered(coverage: &[Coverage]) -> Option<String> {
         .iter()
         .filter(|row| row.state == State::Unavailable);
     let missing: Vec<_> = missing
-        .map(|row| format!("{} ({})", row.class.name(), row.reason))
+        .map(|row| format!("{} ({})", row.name(), row.reason))
         .collect();
     (!missing.is_empty()).then(|| format!("no hook sees: {}", missing.join("; ")))
 }

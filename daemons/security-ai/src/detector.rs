@@ -91,7 +91,7 @@ pub struct Detector {
     scratch: Scratch,
     correlator: Correlator,
     line: Vec<u8>,
-    events: [u64; 5],
+    events: [u64; quantumos_ebpf::Class::ALL.len()],
     messages: u64,
     matches: u64,
     alerts: u64,
@@ -113,7 +113,7 @@ impl Detector {
             correlator: Correlator::default(),
             ruling,
             line: Vec::new(),
-            events: [0; 5],
+            events: [0; quantumos_ebpf::Class::ALL.len()],
             messages: 0,
             matches: 0,
             alerts: 0,
@@ -183,6 +183,13 @@ impl Detector {
                 if open.write {
                     self.judge(What::Written(open), &open.context, raise);
                 }
+            }
+            Event::Action(action) => {
+                self.complete(action.context.process);
+                if let Some(target) = &action.target {
+                    self.complete(target.process);
+                }
+                self.judge(What::Done(action), &action.context, raise);
             }
         }
     }

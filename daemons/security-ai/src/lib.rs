@@ -10,6 +10,7 @@ pub mod book;
 pub mod control;
 mod daemon;
 pub mod detector;
+pub mod done;
 pub mod follower;
 pub mod journal;
 mod judge;

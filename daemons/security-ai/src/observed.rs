@@ -5,7 +5,7 @@ use crate::accounts::Accounts;
 use crate::process::{Identity, Process, Processes};
 use crate::units::Units;
 use quantumos_detect::{Class, Event as Observed, Field, Value};
-use quantumos_ebpf::{ConnectEvent, Context, ExecEvent, ExitEvent, OpenEvent};
+use quantumos_ebpf::{ActionEvent, ConnectEvent, Context, ExecEvent, ExitEvent, OpenEvent};
 
 /// What happened.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,8 @@ pub enum What<'a> {
     Read(&'a OpenEvent),
     /// A file was opened for writing or created.
     Written(&'a OpenEvent),
+    /// Anything else.
+    Done(&'a ActionEvent),
 }
 
 /// An event with its surroundings.
@@ -86,6 +88,7 @@ impl Observed for View<'_> {
             What::Connecting(_) => Class::NetworkConnection,
             What::Read(_) => Class::FileAccess,
             What::Written(_) => Class::FileEvent,
+            What::Done(event) => crate::done::class(event),
         }
     }
 
@@ -140,6 +143,7 @@ impl View<'_> {
 
     fn of_event(&self, field: Field, visit: &mut dyn FnMut(Value<'_>)) {
         match (self.what, field) {
+            (What::Done(event), field) => crate::done::each(self, event, field, visit),
             (What::Executed(event, _), Field::CurrentDirectory) => text(&event.directory, visit),
             (What::Executed(event, _), field) if field.is_argument() => {
                 let argument = field.argument().and_then(|n| event.arguments().nth(n));
@@ -187,7 +191,7 @@ impl View<'_> {
     }
 }
 
-fn text(bytes: &[u8], visit: &mut dyn FnMut(Value<'_>)) {
+pub(crate) fn text(bytes: &[u8], visit: &mut dyn FnMut(Value<'_>)) {
     if !bytes.is_empty() {
         visit(Value::Bytes(bytes));
     }

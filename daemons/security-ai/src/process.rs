@@ -100,6 +100,12 @@ impl Processes {
             .filter(|process| process.identity == identity)
     }
 
+    /// Whatever process has this number now, as far as is known.
+    #[must_use]
+    pub fn numbered(&self, pid: u32) -> Option<&Process> {
+        self.known.get(&pid).filter(|process| !process.ended)
+    }
+
     /// A process to be completed.
     pub fn get_mut(&mut self, identity: Identity) -> Option<&mut Process> {
         self.known
@@ -232,6 +238,7 @@ mod tests {
             },
             child,
             child_parent: parent.pid,
+            new_namespaces: false,
         }
     }
 

@@ -53,6 +53,9 @@ pub struct Events {
     pub execution_ring_kib: u32,
     /// Size of each other ring in KiB, a power of two. Takes effect at the next start.
     pub other_ring_kib: u32,
+    /// The most events of a class that one control group may have reported in a second; programs, their ends and
+    /// creations apart. 0 for all. Takes effect at the next start.
+    pub group_rate: u32,
 }
 
 impl Default for Rules {
@@ -82,6 +85,7 @@ impl Default for Events {
             processes: 8192,
             execution_ring_kib: 1024,
             other_ring_kib: 256,
+            group_rate: 20_000,
         }
     }
 }

@@ -14,6 +14,8 @@ pub struct Counters {
     pub seen: BTreeMap<Class, u64>,
     /// Events that a filter left out.
     pub filtered: BTreeMap<Class, u64>,
+    /// Events beyond what their cgroup may have in a second.
+    pub limited: BTreeMap<Class, u64>,
 }
 
 /// A source of events.
@@ -66,6 +68,11 @@ impl Kernel {
                 .into_iter()
                 .map(|class| (class, ring(class).saturating_mul(1024)))
                 .collect(),
+            limits: Class::ALL
+                .into_iter()
+                .filter(|class| !matches!(class, Class::Exec | Class::Exit | Class::Fork))
+                .map(|class| (class, settings.group_rate))
+                .collect(),
             ..quantumos_ebpf::Settings::default()
         };
         let mut probes = SecurityProbes::load(&wanted).map_err(|error| error.to_string())?;
@@ -96,6 +103,7 @@ impl EventSource for Kernel {
                 lost: self.probes.lost()?,
                 seen: self.probes.seen()?,
                 filtered: self.probes.filtered()?,
+                limited: self.probes.limited()?,
             })
         };
         all().map_err(|error| error.to_string())

@@ -258,8 +258,13 @@ impl Watcher {
     fn check_losses(&mut self) {
         match self.source.counters() {
             Ok(now) => {
-                for (&class, &total) in &now.lost {
-                    let before = self.known.lost.get(&class).copied().unwrap_or(0);
+                // Nobody sees what is beyond a limit, either.
+                let missed = |counters: &Counters, class: Class| {
+                    let count = |map: &BTreeMap<Class, u64>| map.get(&class).copied().unwrap_or(0);
+                    count(&counters.lost) + count(&counters.limited)
+                };
+                for class in Class::ALL {
+                    let (before, total) = (missed(&self.known, class), missed(&now, class));
                     if total > before {
                         self.say(Output::Lost(class, total - before));
                     }
@@ -285,6 +290,7 @@ impl Watcher {
             ("lost", &self.known.lost),
             ("seen", &self.known.seen),
             ("filtered", &self.known.filtered),
+            ("limited", &self.known.limited),
         ] {
             out.extend(
                 counters

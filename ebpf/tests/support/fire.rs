@@ -304,6 +304,15 @@ impl Range {
                 drop(unsafe { OwnedFd::from_raw_fd(made as i32) });
                 Ok(any())
             }
+            Action::SysInfo => {
+                nix::sys::sysinfo::sysinfo()?;
+                Ok(any())
+            }
+            Action::Personality => {
+                // As it is, with address randomisation off.
+                apart(|| plain(libc::SYS_personality, [0x40000, 0, 0, 0]))?;
+                Ok(Box::new(|event| event.arguments[0] == 0x40000))
+            }
             Action::MemFd => {
                 let name = CString::from(c"probe-range");
                 let made = plain(libc::SYS_memfd_create, [pointer(&name), 0, 0, 0])?;

@@ -84,6 +84,7 @@ fn an_alert_has_its_surroundings_and_no_secret() {
         },
         child: key(11),
         child_parent: 10,
+        new_namespaces: false,
     });
     let argv = b"sh\0-c\0curl --password=hunter2 secret\n\xff\0";
     let raised = alerts(
@@ -236,6 +237,7 @@ fn hostile_events_are_bounded() {
         },
         child: key(6),
         child_parent: 5,
+        new_namespaces: false,
     });
     let raised = alerts(&mut detector, &[parent, fork, exec(6, "/x/sh", &argv)]);
     assert!(

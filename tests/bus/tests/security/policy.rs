@@ -111,7 +111,7 @@ async fn alerts_are_for_root_and_adm_and_state_is_for_all() {
             .unwrap();
         assert!(!service.state().await.unwrap().is_empty(), "{uid}");
         let security = Security1Proxy::new(&client).await.unwrap();
-        assert_eq!(security.coverage().await.unwrap().len(), 5, "{uid}");
+        assert!(security.coverage().await.unwrap().len() > 5, "{uid}");
         let manager = ObjectManagerProxy::builder(&client)
             .destination("org.quantumos.Security1")
             .path(path::ALERTS);

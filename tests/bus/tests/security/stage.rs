@@ -84,6 +84,7 @@ impl EventSource for Given {
     fn coverage(&self) -> Vec<Coverage> {
         let row = |class| Coverage {
             class,
+            action: None,
             hook: "given".into(),
             state: State::Active,
             reason: String::new(),
