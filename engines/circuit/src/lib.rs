@@ -8,8 +8,12 @@ pub mod dense;
 mod error;
 pub mod ir;
 pub mod json;
+pub mod method;
 pub mod qasm;
 pub mod rng;
+pub mod run;
+pub mod sparse;
+pub mod stabilizer;
 mod watch;
 
 pub use error::Error;

@@ -1,0 +1,181 @@
+//! Running a circuit: the request, the method that suits it, shots, and what comes out.
+
+mod analysis;
+mod choose;
+mod noise;
+mod program;
+mod results;
+mod shots;
+
+pub use analysis::{Analysis, Split};
+pub use choose::{Candidate, Plan, explain};
+pub use noise::Noise;
+pub use results::{Observable, Outcome};
+
+use crate::dense::{Real, State};
+use crate::method::Method;
+use crate::sparse::Sparse;
+use crate::stabilizer::Tableau;
+use crate::{Circuit, Error, Watch};
+use shots::Shots;
+
+/// Which method runs the circuit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Choice {
+    /// Whatever suits the circuit.
+    #[default]
+    Auto,
+    /// Every amplitude.
+    Dense,
+    /// Clifford circuits.
+    Stabilizer,
+    /// The amplitudes that are not zero.
+    Sparse,
+}
+
+impl Choice {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Dense => "dense",
+            Self::Stabilizer => "stabilizer",
+            Self::Sparse => "sparse",
+        }
+    }
+}
+
+/// How precise amplitudes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floating point.
+    Single,
+    /// 64-bit floating point.
+    #[default]
+    Double,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The method.
+    pub method: Choice,
+    /// The precision of the dense method.
+    pub precision: Precision,
+    /// How many shots; 0 for none.
+    pub shots: u64,
+    /// Whether each shot's result is kept.
+    pub memory: bool,
+    /// From which number the random streams start.
+    pub seed: u64,
+    /// Threads to use, at least 1.
+    pub threads: usize,
+    /// Bytes that may be used.
+    pub available: u64,
+    /// Noise besides what the circuit itself says.
+    pub noise: Noise,
+    /// Whether all amplitudes are wanted.
+    pub statevector: bool,
+    /// Basis states whose amplitudes are wanted, 64 qubits to a word.
+    pub amplitudes: Vec<Vec<u64>>,
+    /// What expectation values are wanted.
+    pub observables: Vec<Observable>,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            method: Choice::Auto,
+            precision: Precision::Double,
+            shots: 1024,
+            memory: false,
+            seed: 0,
+            threads: 1,
+            available: 1 << 30,
+            noise: Noise::default(),
+            statevector: false,
+            amplitudes: Vec::new(),
+            observables: Vec::new(),
+        }
+    }
+}
+
+/// The most shots of a run.
+pub const SHOTS_MAX: u64 = 100_000_000;
+
+/// Runs a circuit.
+///
+/// # Errors
+/// What is wrong with the circuit or the request, or [`Error::Memory`] (before memory is taken)
+/// where no method fits.
+pub fn run(circuit: &Circuit, request: &Request, watch: &Watch) -> Result<Outcome, Error> {
+    check(circuit, request)?;
+    let plan = explain(circuit, request)?;
+    let noisy = request.noise.applied(circuit)?;
+    let mut work = Shots::new(&plan, noisy, request);
+    match plan.method {
+        Choice::Stabilizer => {
+            let n = work.qubits();
+            work.run(|_| Tableau::new(n, request.available), watch)
+        }
+        Choice::Sparse => {
+            let n = work.qubits();
+            work.run(|_| Sparse::new(n, request.available), watch)
+        }
+        Choice::Dense | Choice::Auto => match request.precision {
+            Precision::Double => dense::<f64>(&mut work, request, watch),
+            Precision::Single => dense::<f32>(&mut work, request, watch),
+        },
+    }
+}
+
+fn dense<T: Real>(work: &mut Shots<'_>, request: &Request, watch: &Watch) -> Result<Outcome, Error>
+where
+    State<T>: Method,
+{
+    let n = work.qubits();
+    work.run(
+        |threads| State::<T>::new(n, threads, request.available),
+        watch,
+    )
+}
+
+fn check(circuit: &Circuit, request: &Request) -> Result<(), Error> {
+    circuit.check()?;
+    if !circuit.is_bound() {
+        return Err(Error::Circuit(format!(
+            "parameters without a value: {}",
+            circuit.parameters.join(", ")
+        )));
+    }
+    if request.shots > SHOTS_MAX {
+        return Err(Error::Limit {
+            what: "shots",
+            got: request.shots.into(),
+            limit: SHOTS_MAX.into(),
+        });
+    }
+    request
+        .observables
+        .iter()
+        .try_for_each(|o| o.check(circuit.qubits))
+}
+
+/// Runs a circuit once for each set of parameter values.
+///
+/// # Errors
+/// As [`run`], and for sets of the wrong size.
+pub fn sweep(
+    circuit: &Circuit,
+    values: &[Vec<f64>],
+    request: &Request,
+    watch: &Watch,
+) -> Result<Vec<Outcome>, Error> {
+    values
+        .iter()
+        .map(|set| run(&circuit.bind(set)?, request, watch))
+        .collect()
+}

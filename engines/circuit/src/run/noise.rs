@@ -1,0 +1,96 @@
+//! A noise model: channels after gates and errors of readout, put into the circuit before it runs.
+
+use std::collections::BTreeMap;
+
+use smallvec::SmallVec;
+
+use crate::Error;
+use crate::ir::{Channel, Circuit, Op};
+
+/// Noise that a circuit does not say itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Noise {
+    /// After each gate on one qubit.
+    pub one: Vec<Channel>,
+    /// After each gate on two qubits: on both, or on each where it is for one qubit.
+    pub two: Vec<Channel>,
+    /// After gates of a name, instead of the above.
+    pub gates: BTreeMap<String, Vec<Channel>>,
+    /// On a qubit after each gate that touches it, besides the above.
+    pub qubits: BTreeMap<u32, Vec<Channel>>,
+    /// The chances that readout shows 1 for 0 and 0 for 1.
+    pub readout: [f64; 2],
+}
+
+impl Noise {
+    /// Whether there is any.
+    #[must_use]
+    pub fn is_some(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// The circuit with this noise in it (readout errors come with the measurement).
+    ///
+    /// # Errors
+    /// [`Error::Circuit`] for numbers that are no probabilities.
+    pub fn applied(&self, circuit: &Circuit) -> Result<Circuit, Error> {
+        Channel::Pauli([self.readout[0], 0.0, 0.0]).check()?;
+        Channel::Pauli([self.readout[1], 0.0, 0.0]).check()?;
+        let mut noisy = circuit.clone();
+        if self.is_some() {
+            noisy.ops = self.block(&circuit.ops);
+            noisy.check()?;
+        }
+        Ok(noisy)
+    }
+
+    fn block(&self, ops: &[Op]) -> Vec<Op> {
+        let mut out = Vec::with_capacity(2 * ops.len());
+        for op in ops {
+            match op {
+                Op::Gate(gate) => {
+                    out.push(op.clone());
+                    let usual = match gate.qubits.len() {
+                        1 => &self.one,
+                        2 => &self.two,
+                        _ => &Vec::new(),
+                    };
+                    for channel in self.gates.get(&gate.name()).unwrap_or(usual) {
+                        if channel.qubits() == gate.qubits.len() {
+                            let on = SmallVec::from_slice(&gate.qubits);
+                            out.push(Op::Noise(channel.clone(), on));
+                        } else if channel.qubits() == 1 {
+                            each(&gate.qubits, channel, &mut out);
+                        }
+                    }
+                    for qubit in &gate.qubits {
+                        for channel in self.qubits.get(qubit).into_iter().flatten() {
+                            each(&[*qubit], channel, &mut out);
+                        }
+                    }
+                }
+                Op::If {
+                    condition,
+                    then,
+                    otherwise,
+                } => out.push(Op::If {
+                    condition: condition.clone(),
+                    then: self.block(then),
+                    otherwise: self.block(otherwise),
+                }),
+                Op::While { condition, body } => out.push(Op::While {
+                    condition: condition.clone(),
+                    body: self.block(body),
+                }),
+                other => out.push(other.clone()),
+            }
+        }
+        out
+    }
+}
+
+fn each(qubits: &[u32], channel: &Channel, out: &mut Vec<Op>) {
+    for &qubit in qubits {
+        out.push(Op::Noise(channel.clone(), SmallVec::from_slice(&[qubit])));
+    }
+}

@@ -1,0 +1,500 @@
+//! Shots. A static circuit runs once and is sampled. Anything else runs as a tree: shots that have seen
+//! the same so far share a state, and part where they draw differently. Each shot has its own stream,
+//! so neither the sharing nor threads change a result.
+
+use std::collections::BTreeMap;
+
+use super::Request;
+use super::analysis::is_static;
+use super::choose::Plan;
+use super::program::{Step, steps};
+use super::results::{Outcome, text};
+use crate::ir::{Base, Channel, Circuit, Gate, Op};
+use crate::method::Method;
+use crate::rng::Rng;
+use crate::{Error, Watch};
+
+/// Steps of one shot before it counts as one that never ends.
+const STEPS_MAX: u64 = 2_000_000;
+/// States that may wait at once, whatever the memory.
+const WAITING_MAX: u128 = 4096;
+
+/// A shot: its number, its stream, its bits.
+#[derive(Clone)]
+struct Shot {
+    number: usize,
+    rng: Rng,
+    bits: Vec<u64>,
+}
+
+impl Shot {
+    fn bit(&self, bit: u32) -> bool {
+        self.bits[bit as usize / 64] >> (bit % 64) & 1 == 1
+    }
+
+    fn set(&mut self, bit: u32, value: bool) {
+        let mask = 1 << (bit % 64);
+        let word = &mut self.bits[bit as usize / 64];
+        *word = if value { *word | mask } else { *word & !mask };
+    }
+}
+
+/// Shots that have ended: their numbers and bits.
+type Done = Vec<(usize, Vec<u64>)>;
+
+/// Shots that share a state.
+struct Branch<M> {
+    state: M,
+    at: usize,
+    steps: u64,
+    shots: Vec<Shot>,
+}
+
+/// A run in preparation.
+pub struct Shots<'a> {
+    plan: &'a Plan,
+    request: &'a Request,
+    /// What runs, and where each of its bits is shown.
+    circuit: Circuit,
+}
+
+impl<'a> Shots<'a> {
+    pub fn new(plan: &'a Plan, noisy: Circuit, request: &'a Request) -> Self {
+        let circuit = plan.reduced.clone().unwrap_or(noisy);
+        Self {
+            plan,
+            request,
+            circuit,
+        }
+    }
+
+    /// How many qubits the method has.
+    pub fn qubits(&self) -> u32 {
+        self.circuit.qubits
+    }
+
+    /// Runs by the method that `fresh` makes (with that many threads).
+    pub fn run<M: Method>(
+        &mut self,
+        fresh: impl Fn(usize) -> Result<M, Error> + Sync,
+        watch: &Watch,
+    ) -> Result<Outcome, Error> {
+        let measures = {
+            let mut any = false;
+            self.circuit
+                .each(&mut |op| any |= matches!(op, Op::Measure { .. }));
+            any
+        };
+        if !measures && self.request.shots > 0 {
+            // Counts of a circuit without measurements are those of all its qubits.
+            self.circuit.measure_all()?;
+        }
+        let mut outcome = Outcome {
+            method: self.plan.method.name(),
+            seed: self.request.seed,
+            ..Outcome::default()
+        };
+        if is_static(&self.circuit) {
+            self.run_static(&fresh, &mut outcome, watch)?;
+        } else {
+            let asks = self.request.statevector
+                || !self.request.amplitudes.is_empty()
+                || !self.request.observables.is_empty();
+            if asks {
+                return Err(Error::Unsupported {
+                    method: "a circuit with measurement, reset, noise or branches in it",
+                    what: "give amplitudes or expectation values: only counts have a meaning"
+                        .to_owned(),
+                });
+            }
+            self.run_tree(&fresh, &mut outcome, watch)?;
+        }
+        outcome.error_bound = self.rounding().max(outcome.error_bound);
+        Ok(outcome)
+    }
+
+    /// A bound of what rounding does to probabilities: each gate adds a few units in the last place.
+    fn rounding(&self) -> f64 {
+        let unit = match (self.plan.method, self.request.precision) {
+            (super::Choice::Stabilizer, _) => 0.0,
+            (super::Choice::Dense, super::Precision::Single) => f64::from(f32::EPSILON),
+            _ => f64::EPSILON,
+        };
+        8.0 * unit * self.plan.analysis.gates as f64
+    }
+
+    fn shot(&self, number: usize) -> Shot {
+        Shot {
+            number,
+            rng: Rng::stream(self.request.seed, number as u64),
+            bits: vec![0; (self.circuit.bits as usize).div_ceil(64)],
+        }
+    }
+
+    fn readout(&self, shot: &mut Shot, bit: u32, value: bool) {
+        let chance = self.request.noise.readout[usize::from(value)];
+        let flips = chance > 0.0 && shot.rng.unit() < chance;
+        shot.set(bit, value ^ flips);
+    }
+
+    fn run_static<M: Method>(
+        &self,
+        fresh: &impl Fn(usize) -> Result<M, Error>,
+        outcome: &mut Outcome,
+        watch: &Watch,
+    ) -> Result<(), Error> {
+        let mut state = fresh(self.request.threads)?;
+        let gates: Vec<&Gate> = self
+            .circuit
+            .ops
+            .iter()
+            .filter_map(|op| {
+                if let Op::Gate(gate) = op {
+                    Some(gate)
+                } else {
+                    None
+                }
+            })
+            .collect();
+        state.apply(&gates, watch)?;
+        outcome.bytes = state.bytes();
+        outcome.error_bound = state.discarded();
+        let mut counts: BTreeMap<Vec<u64>, u64> = BTreeMap::new();
+        let mut number = 0;
+        // In portions, so that a hundred million shots do not have to lie in memory at once.
+        while number < self.request.shots {
+            watch.check()?;
+            let portion = (self.request.shots - number).min(1 << 16);
+            let mut shots: Vec<Shot> = (number..number + portion)
+                .map(|i| self.shot(i as usize))
+                .collect();
+            let mut draws: Vec<Rng> = shots.iter().map(|s| s.rng.clone()).collect();
+            let samples = state.sample(&mut draws)?;
+            for ((shot, sample), rng) in shots.iter_mut().zip(samples).zip(draws) {
+                shot.rng = rng;
+                for op in &self.circuit.ops {
+                    if let Op::Measure { qubit, bit } = *op {
+                        let value = sample[qubit as usize / 64] >> (qubit % 64) & 1 == 1;
+                        self.readout(shot, bit, value);
+                    }
+                }
+                if self.request.memory {
+                    outcome.memory.push(text(&self.circuit, |b| shot.bit(b)));
+                }
+                *counts.entry(std::mem::take(&mut shot.bits)).or_default() += 1;
+            }
+            number += portion;
+        }
+        outcome.counts = self.shown(counts);
+        self.read_off(&mut state, outcome)
+    }
+
+    fn shown(&self, counts: BTreeMap<Vec<u64>, u64>) -> BTreeMap<String, u64> {
+        let mut shown = BTreeMap::new();
+        for (bits, count) in counts {
+            let key = text(&self.circuit, |b| {
+                bits[b as usize / 64] >> (b % 64) & 1 == 1
+            });
+            *shown.entry(key).or_default() += count;
+        }
+        shown
+    }
+
+    fn read_off<M: Method>(&self, state: &mut M, outcome: &mut Outcome) -> Result<(), Error> {
+        // The method's qubits are some of the circuit's.
+        let packed = |words: &[u64]| {
+            let mut out = vec![0u64; self.plan.qubits.len().div_ceil(64).max(1)];
+            for (i, &q) in self.plan.qubits.iter().enumerate() {
+                let bit = words.get(q as usize / 64).map_or(0, |w| w >> (q % 64) & 1);
+                out[i / 64] |= bit << (i % 64);
+            }
+            out
+        };
+        for observable in &self.request.observables {
+            let mut sum = 0.0;
+            for (factor, x, z) in &observable.terms {
+                sum += factor * state.expectation(&packed(x), &packed(z))?;
+            }
+            outcome.expectations.push(sum);
+        }
+        for basis in &self.request.amplitudes {
+            outcome.amplitudes.push(state.amplitude(&packed(basis))?);
+        }
+        if self.request.statevector {
+            for basis in 0..1u64 << self.circuit.qubits {
+                outcome.statevector.push(state.amplitude(&[basis])?);
+            }
+        }
+        Ok(())
+    }
+
+    fn run_tree<M: Method>(
+        &self,
+        fresh: &(impl Fn(usize) -> Result<M, Error> + Sync),
+        outcome: &mut Outcome,
+        watch: &Watch,
+    ) -> Result<(), Error> {
+        let program = steps(&self.circuit);
+        let shots = usize::try_from(self.request.shots).unwrap_or(usize::MAX);
+        let state = fresh(1)?;
+        let bytes = state.bytes();
+        drop(state);
+        // Small states: one thread a share of the shots. Large ones: all threads on each state.
+        let fit = u128::from(self.request.available) / bytes.max(1);
+        let shares = if self.circuit.qubits <= 16 {
+            self.request
+                .threads
+                .min(usize::try_from(fit / 4).unwrap_or(usize::MAX))
+                .clamp(1, shots.max(1))
+        } else {
+            1
+        };
+        let inner = if shares == 1 { self.request.threads } else { 1 };
+        let waiting = (fit / shares as u128).clamp(1, WAITING_MAX);
+        let share = |first: usize| {
+            let end = shots * (first + 1) / shares;
+            self.tree(
+                &program,
+                shots * first / shares..end,
+                waiting,
+                &|| fresh(inner),
+                watch,
+            )
+        };
+        let results: Vec<Result<Done, Error>> = if shares == 1 {
+            vec![share(0)]
+        } else {
+            std::thread::scope(|scope| {
+                let share = &share;
+                let handles: Vec<_> = (0..shares).map(|i| scope.spawn(move || share(i))).collect();
+                let lost = |_| Err(Error::Numeric("a thread"));
+                handles
+                    .into_iter()
+                    .map(|h| h.join().unwrap_or_else(lost))
+                    .collect()
+            })
+        };
+        let mut all = Vec::with_capacity(shots);
+        for part in results {
+            all.extend(part?);
+        }
+        all.sort_by_key(|s| s.0);
+        let mut counts: BTreeMap<Vec<u64>, u64> = BTreeMap::new();
+        for (_, bits) in all {
+            if self.request.memory {
+                let bit = |b: u32| bits[b as usize / 64] >> (b % 64) & 1 == 1;
+                outcome.memory.push(text(&self.circuit, bit));
+            }
+            *counts.entry(bits).or_default() += 1;
+        }
+        outcome.counts = self.shown(counts);
+        outcome.bytes = bytes;
+        Ok(())
+    }
+
+    /// Runs these shots; their numbers and bits.
+    fn tree<M: Method>(
+        &self,
+        program: &[Step],
+        range: std::ops::Range<usize>,
+        waiting: u128,
+        fresh: &dyn Fn() -> Result<M, Error>,
+        watch: &Watch,
+    ) -> Result<Done, Error> {
+        let mut done = Vec::with_capacity(range.len());
+        // Shots that found no room for a state of their own start over: their streams do, too.
+        let mut again: Vec<usize> = range.collect();
+        while !again.is_empty() {
+            let shots = again.drain(..).map(|i| self.shot(i)).collect();
+            let mut stack = vec![Branch {
+                state: fresh()?,
+                at: 0,
+                steps: 0,
+                shots,
+            }];
+            while let Some(branch) = stack.pop() {
+                watch.check()?;
+                let room = usize::try_from(waiting).unwrap_or(usize::MAX);
+                self.branch(
+                    program, branch, room, &mut stack, &mut again, &mut done, watch,
+                )?;
+            }
+        }
+        Ok(done)
+    }
+
+    #[allow(clippy::too_many_arguments)] // One call, and a struct for it would be filled there only.
+    fn branch<M: Method>(
+        &self,
+        program: &[Step],
+        mut branch: Branch<M>,
+        room: usize,
+        stack: &mut Vec<Branch<M>>,
+        again: &mut Vec<usize>,
+        done: &mut Done,
+        watch: &Watch,
+    ) -> Result<(), Error> {
+        loop {
+            branch.steps += 1;
+            if branch.steps > STEPS_MAX {
+                return Err(Error::Circuit(format!(
+                    "a shot takes more than {STEPS_MAX} steps; does a loop of the circuit end?"
+                )));
+            }
+            let Some(step) = program.get(branch.at) else {
+                break;
+            };
+            if branch.steps.is_multiple_of(256) {
+                watch.check()?;
+            }
+            branch.at += 1;
+            // What each shot draws decides with which others it goes on.
+            let groups = match step {
+                Step::End => break,
+                Step::Gates(gates) => {
+                    branch
+                        .state
+                        .apply(&gates.iter().collect::<Vec<_>>(), watch)?;
+                    continue;
+                }
+                Step::Jump(target) => {
+                    branch.at = *target;
+                    continue;
+                }
+                Step::Assign(start, width, value) => {
+                    for shot in &mut branch.shots {
+                        let value = value.value(&|b| shot.bit(b));
+                        for i in 0..*width {
+                            shot.set(start + i, i < 64 && value >> i & 1 == 1);
+                        }
+                    }
+                    continue;
+                }
+                Step::JumpUnless(condition, _) => parted(&mut branch.shots, |s| {
+                    usize::from(condition.value(&|b| s.bit(b)) == 0)
+                }),
+                Step::Measure(qubit, _) | Step::Reset(qubit) => {
+                    let one = branch.state.one(*qubit);
+                    parted(&mut branch.shots, |s| usize::from(s.rng.unit() < one))
+                }
+                Step::Noise(channel, on) => match channel.paulis() {
+                    Some(paulis) => parted(&mut branch.shots, |s| drawn(&paulis, s.rng.unit())),
+                    None => {
+                        let (Channel::AmplitudeDamping(g) | Channel::PhaseDamping(g)) = channel
+                        else {
+                            continue;
+                        };
+                        let jump = g * branch.state.one(on[0]);
+                        parted(&mut branch.shots, |s| usize::from(s.rng.unit() < jump))
+                    }
+                },
+            };
+            let mut groups: Vec<(usize, Vec<Shot>)> = groups.into_iter().collect();
+            let Some((last, shots)) = groups.pop() else {
+                break;
+            };
+            for (outcome, shots) in groups {
+                if stack.len() + 1 >= room {
+                    again.extend(shots.iter().map(|s| s.number));
+                    continue;
+                }
+                let mut other = Branch {
+                    state: branch.state.copied()?,
+                    at: branch.at,
+                    steps: branch.steps,
+                    shots,
+                };
+                self.follow(step, outcome, &mut other, watch)?;
+                stack.push(other);
+            }
+            branch.shots = shots;
+            self.follow(step, last, &mut branch, watch)?;
+        }
+        done.extend(branch.shots.into_iter().map(|s| (s.number, s.bits)));
+        Ok(())
+    }
+
+    /// What the outcome of a step does to the state and to the shots.
+    fn follow<M: Method>(
+        &self,
+        step: &Step,
+        outcome: usize,
+        branch: &mut Branch<M>,
+        watch: &Watch,
+    ) -> Result<(), Error> {
+        let gate = |base: Base, qubit: u32| Gate::new(base, &[], &[qubit]);
+        match step {
+            Step::JumpUnless(_, target) if outcome == 1 => branch.at = *target,
+            Step::Measure(qubit, bit) => {
+                branch.state.collapse(*qubit, outcome == 1);
+                for shot in &mut branch.shots {
+                    self.readout(shot, *bit, outcome == 1);
+                }
+            }
+            Step::Reset(qubit) => {
+                branch.state.collapse(*qubit, outcome == 1);
+                if outcome == 1 {
+                    branch.state.apply(&[&gate(Base::X, *qubit)], watch)?;
+                }
+            }
+            Step::Noise(channel, on) => match (channel, channel.paulis()) {
+                (_, Some(paulis)) => {
+                    let Some((_, letters)) = outcome.checked_sub(1).and_then(|i| paulis.get(i))
+                    else {
+                        return Ok(());
+                    };
+                    for (&letter, &qubit) in letters.iter().zip(on) {
+                        let base = match letter {
+                            0 => continue,
+                            1 => Base::X,
+                            2 => Base::Y,
+                            _ => Base::Z,
+                        };
+                        branch.state.apply(&[&gate(base, qubit)], watch)?;
+                    }
+                }
+                (Channel::AmplitudeDamping(g) | Channel::PhaseDamping(g), None) => {
+                    if outcome == 1 {
+                        branch.state.collapse(on[0], true);
+                        if matches!(channel, Channel::AmplitudeDamping(_)) {
+                            branch.state.apply(&[&gate(Base::X, on[0])], watch)?;
+                        }
+                    } else {
+                        let kept = 1.0 - g * branch.state.one(on[0]);
+                        branch
+                            .state
+                            .damp(on[0], (1.0 - g).sqrt(), 1.0 / kept.sqrt())?;
+                    }
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Shots by what they draw.
+fn parted(
+    shots: &mut Vec<Shot>,
+    mut draw: impl FnMut(&mut Shot) -> usize,
+) -> BTreeMap<usize, Vec<Shot>> {
+    let mut groups: BTreeMap<usize, Vec<Shot>> = BTreeMap::new();
+    for mut shot in shots.drain(..) {
+        let outcome = draw(&mut shot);
+        groups.entry(outcome).or_default().push(shot);
+    }
+    groups
+}
+
+/// Which of the Paulis a draw means, plus one; 0 for none.
+fn drawn(paulis: &[(f64, [u8; 2])], draw: f64) -> usize {
+    let mut sum = 0.0;
+    for (i, (chance, _)) in paulis.iter().enumerate() {
+        sum += chance;
+        if draw < sum {
+            return i + 1;
+        }
+    }
+    0
+}

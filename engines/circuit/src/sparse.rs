@@ -1,0 +1,235 @@
+//! The sparse method: only the amplitudes that are not zero, sorted by basis state. Oracles, arithmetic
+//! and walks on hundreds of qubits stay small here; what does not is refused when it outgrows its memory.
+
+use crate::ir::Gate;
+use crate::method::{Bits, Method};
+use crate::rng::Rng;
+use crate::{C64, Error, Watch};
+
+/// The most qubits.
+pub const QUBITS: u32 = 512;
+type Key = [u64; QUBITS as usize / 64];
+/// Below this squared size an amplitude is rounding and goes.
+const NOTHING: f64 = 1e-32;
+
+/// A state as its non-zero amplitudes.
+#[derive(Debug, Clone)]
+pub struct Sparse {
+    qubits: u32,
+    entries: Vec<(Key, C64)>,
+    /// The most entries that there may be.
+    limit: usize,
+    available: u64,
+}
+
+/// Bytes of an amplitude, the room for sorting included.
+const ENTRY: u64 = 3 * size_of::<(Key, C64)>() as u64;
+
+impl Sparse {
+    /// All qubits 0, in at most that many bytes.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] for more than [`QUBITS`].
+    pub fn new(qubits: u32, available: u64) -> Result<Self, Error> {
+        if qubits > QUBITS {
+            return Err(Error::Limit {
+                what: "qubits of the sparse method",
+                got: qubits.into(),
+                limit: QUBITS.into(),
+            });
+        }
+        Ok(Self {
+            qubits,
+            entries: vec![([0; QUBITS as usize / 64], C64::ONE)],
+            limit: usize::try_from(available / ENTRY)
+                .unwrap_or(usize::MAX)
+                .max(1),
+            available,
+        })
+    }
+
+    /// How many amplitudes are not zero.
+    #[must_use]
+    pub fn non_zeros(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn gate(&mut self, gate: &Gate) -> Result<(), Error> {
+        let matrix = gate.target_matrix();
+        let targets = gate.target_qubits();
+        let size = matrix.size();
+        // What each column leads to: rows and factors that are not zero.
+        let columns: Vec<Vec<(usize, C64)>> = (0..size)
+            .map(|c| {
+                (0..size)
+                    .map(|r| (r, matrix.at(r, c)))
+                    .filter(|(_, v)| v.norm_sqr() > NOTHING)
+                    .collect()
+            })
+            .collect();
+        let column = |key: &Key| {
+            targets
+                .iter()
+                .enumerate()
+                .fold(0, |x, (i, &t)| x | (usize::from(bit(key, t)) << i))
+        };
+        let with = |key: &Key, row: usize| {
+            let mut key = *key;
+            for (i, &t) in targets.iter().enumerate() {
+                let mask = 1u64 << (t % 64);
+                let word = &mut key[t as usize / 64];
+                *word = if row >> i & 1 == 1 {
+                    *word | mask
+                } else {
+                    *word & !mask
+                };
+            }
+            key
+        };
+        let chosen = |key: &Key| gate.control_qubits().iter().all(|&c| bit(key, c));
+        if columns.iter().all(|c| c.len() == 1) {
+            let moves = columns.iter().enumerate().any(|(i, c)| c[0].0 != i);
+            for (key, value) in self.entries.iter_mut().filter(|(key, _)| chosen(key)) {
+                let (row, factor) = columns[column(key)][0];
+                *value *= factor;
+                *key = with(key, row);
+            }
+            if moves {
+                self.entries.sort_unstable_by_key(|e| e.0);
+            }
+            return Ok(());
+        }
+        let mut new = Vec::with_capacity(2 * self.entries.len());
+        for (key, value) in &self.entries {
+            if !chosen(key) {
+                new.push((*key, *value));
+                continue;
+            }
+            for &(row, factor) in &columns[column(key)] {
+                new.push((with(key, row), value * factor));
+            }
+            if new.len() > 2 * self.limit {
+                break;
+            }
+        }
+        // Stable: equal keys are summed in the order of their origin, everywhere alike.
+        new.sort_by_key(|e| e.0);
+        new.dedup_by(|later, first| {
+            let same = later.0 == first.0;
+            if same {
+                first.1 += later.1;
+            }
+            same
+        });
+        new.retain(|(_, v)| v.norm_sqr() > NOTHING);
+        if new.len() > self.limit {
+            return Err(Error::Memory {
+                method: "sparse",
+                needed: new.len() as u128 * u128::from(ENTRY),
+                available: self.available,
+                advice: format!("{} amplitudes are not zero and more come", new.len()),
+            });
+        }
+        self.entries = new;
+        Ok(())
+    }
+
+    fn norm(&self) -> f64 {
+        self.entries.iter().map(|(_, v)| v.norm_sqr()).sum()
+    }
+
+    fn find(&self, key: &Key) -> C64 {
+        self.entries
+            .binary_search_by(|e| e.0.cmp(key))
+            .map_or(C64::ZERO, |i| self.entries[i].1)
+    }
+}
+
+fn bit(key: &Key, qubit: u32) -> bool {
+    key[qubit as usize / 64] >> (qubit % 64) & 1 == 1
+}
+
+fn key(words: &[u64]) -> Key {
+    std::array::from_fn(|i| words.get(i).copied().unwrap_or_default())
+}
+
+impl Method for Sparse {
+    fn apply(&mut self, gates: &[&Gate], watch: &Watch) -> Result<(), Error> {
+        watch.expect(gates.len() as u64);
+        for gate in gates {
+            watch.check()?;
+            self.gate(gate)?;
+            watch.advance(1);
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, qubit: u32) -> f64 {
+        let one: f64 = self
+            .entries
+            .iter()
+            .filter(|(k, _)| bit(k, qubit))
+            .map(|(_, v)| v.norm_sqr())
+            .sum();
+        one / self.norm()
+    }
+
+    fn collapse(&mut self, qubit: u32, value: bool) {
+        self.entries.retain(|(k, _)| bit(k, qubit) == value);
+        let scale = 1.0 / self.norm().sqrt();
+        self.entries.iter_mut().for_each(|(_, v)| *v *= scale);
+    }
+
+    fn damp(&mut self, qubit: u32, one: f64, all: f64) -> Result<(), Error> {
+        for (key, value) in &mut self.entries {
+            *value *= if bit(key, qubit) { one * all } else { all };
+        }
+        self.entries.retain(|(_, v)| v.norm_sqr() > NOTHING);
+        Ok(())
+    }
+
+    fn copied(&self) -> Result<Self, Error> {
+        Ok(self.clone())
+    }
+
+    fn sample(&mut self, draws: &mut [Rng]) -> Result<Vec<Bits>, Error> {
+        let mut ends = Vec::with_capacity(self.entries.len());
+        let mut sum = 0.0;
+        for (_, value) in &self.entries {
+            sum += value.norm_sqr();
+            ends.push(sum);
+        }
+        let words = (self.qubits as usize).div_ceil(64).max(1);
+        Ok(draws
+            .iter_mut()
+            .map(|rng| {
+                let wanted = rng.unit() * sum;
+                let at = ends
+                    .partition_point(|&end| end <= wanted)
+                    .min(ends.len() - 1);
+                self.entries[at].0[..words].to_vec()
+            })
+            .collect())
+    }
+
+    fn expectation(&mut self, x: &[u64], z: &[u64]) -> Result<f64, Error> {
+        let (x, z) = (key(x), key(z));
+        let turns: u32 = x.iter().zip(&z).map(|(x, z)| (x & z).count_ones()).sum();
+        let mut sum = C64::ZERO;
+        for (k, value) in &self.entries {
+            let there: Key = std::array::from_fn(|i| k[i] ^ x[i]);
+            let signs: u32 = k.iter().zip(&z).map(|(k, z)| (k & z).count_ones()).sum();
+            let term = self.find(&there).conj() * value;
+            sum += if signs & 1 == 1 { -term } else { term };
+        }
+        Ok((sum * C64::I.powu(turns % 4)).re)
+    }
+
+    fn amplitude(&mut self, basis: &[u64]) -> Result<C64, Error> {
+        Ok(self.find(&key(basis)))
+    }
+
+    fn bytes(&self) -> u128 {
+        self.entries.len() as u128 * u128::from(ENTRY)
+    }
+}

@@ -1,0 +1,8 @@
+//! The stabilizer method: Clifford circuits on thousands of qubits. A tableau of Pauli operators, bits
+//! packed 64 to a word; by columns for gates, by rows for measurement, transposed in between.
+
+mod action;
+mod tableau;
+
+pub use action::Action;
+pub use tableau::{Tableau, bytes_needed};
