@@ -134,6 +134,8 @@ pub struct Governor {
     systemd: Systemd,
     weights: HashMap<String, (u64, Weight)>,
     store: Store,
+    /// What holds is not what the file says.
+    unsaved: bool,
     decisions: Decisions,
     made: u64,
     unfinished: BTreeMap<String, crate::decision::State>,
@@ -173,6 +175,7 @@ impl Governor {
             systemd: Systemd::new(&context.connection),
             weights: HashMap::new(),
             store: Store::new(&context.directories.runtime),
+            unsaved: false,
             decisions: Decisions::new(),
             made: 0,
             unfinished: BTreeMap::new(),

@@ -277,11 +277,13 @@ async fn changed(connection: &Connection, mode: bool) {
 pub fn keep_mode(state: &Path, configured: Mode, mode: Mode) -> io::Result<()> {
     let path = state.join(MODE_FILE);
     let draft = path.with_extension("new");
-    std::fs::write(
-        &draft,
-        format!("{} {}\n", configured.as_str(), mode.as_str()),
-    )?;
-    std::fs::rename(draft, path)
+    let text = format!("{} {}\n", configured.as_str(), mode.as_str());
+    let written = std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, &path));
+    written.map_err(|error| {
+        // The draft may be the very thing that fills the disk.
+        let _ = std::fs::remove_file(&draft);
+        io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    })
 }
 
 /// The mode to start with.

@@ -52,8 +52,11 @@ impl Store {
         let fail = |reason: String| Error::Decisions(format!("{}: {reason}", self.path.display()));
         let text = serde_json::to_vec(decisions).map_err(|error| fail(error.to_string()))?;
         let draft = self.path.with_extension("new");
-        fs::write(&draft, text)
-            .and_then(|()| fs::rename(&draft, &self.path))
-            .map_err(|error| fail(error.to_string()))
+        let written = fs::write(&draft, text).and_then(|()| fs::rename(&draft, &self.path));
+        written.map_err(|error| {
+            // The draft may be the very thing that fills the disk.
+            let _ = fs::remove_file(&draft);
+            fail(error.to_string())
+        })
     }
 }

@@ -109,6 +109,10 @@ fn replace(path: &Path, value: &impl Serialize, flush: bool) -> Result<(), Error
             }
             fs::rename(&draft, path)
         });
+    if written.is_err() {
+        // The draft may be the very thing that fills the disk.
+        let _ = fs::remove_file(&draft);
+    }
     written.map_err(|source| Error::File {
         path: path.to_owned(),
         source,

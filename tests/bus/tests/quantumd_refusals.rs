@@ -7,11 +7,10 @@
 mod support;
 
 use quantumos_dbus::{Error, Keys1Proxy, bus_name, path};
-use quantumos_harness::FakePolkit;
+use quantumos_harness::{FakePolkit, SmallDisk};
 use std::collections::HashMap;
 use std::io::Write;
 use std::os::fd::AsFd;
-use std::path::Path;
 use support::{ALGORITHM, House, NOBODY, SOMEBODY, context, is_root, key, none, without_tpm};
 use zbus::{Fd, Variant};
 
@@ -255,34 +254,16 @@ async fn descriptors_are_signed_and_verified_up_to_the_limit() {
     assert!(matches!(error, Error::InvalidArgument(_)), "{error:?}");
 }
 
-/// A small file system of its own; gone with the value.
-struct SmallDisk<'a>(&'a Path);
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        let _ = nix::mount::umount2(self.0, nix::mount::MntFlags::MNT_DETACH);
-    }
-}
-
 #[tokio::test]
 async fn a_full_disk_loses_nothing() {
-    if !is_root() {
-        return;
-    }
     let house = House::build().await;
     let state = house.root.path().join("state");
-    std::fs::create_dir(&state).unwrap();
-    let flags = nix::mount::MsFlags::empty();
-    let options = Some("size=2m");
-    if let Err(error) = nix::mount::mount(Some("tmpfs"), &state, Some("tmpfs"), flags, options) {
-        println!("skipped: cannot mount a small file system: {error}");
+    let Some(disk) = SmallDisk::mount(&state, 2048).unwrap() else {
         return;
-    }
-    let _disk = SmallDisk(&state);
+    };
     let running = house.serve(without_tpm(true)).await;
     let made = house.create("kept").await;
-    let mut filler = std::fs::File::create(state.join("filler")).unwrap();
-    while filler.write(&[0; 4096]).is_ok() {}
+    disk.fill().unwrap();
 
     let keys = house.keys().await;
     let mut more = Vec::new();
@@ -299,8 +280,7 @@ async fn a_full_disk_loses_nothing() {
     );
     let signature = made.sign(b"m", none()).await.unwrap();
     assert!(made.verify(b"m", &signature, none()).await.unwrap());
-    drop(filler);
-    std::fs::remove_file(state.join("filler")).unwrap();
+    disk.empty().unwrap();
     more.push(keys.create(ALGORITHM, "again", none()).await.unwrap());
     running.stop().await;
 

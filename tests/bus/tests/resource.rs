@@ -3,6 +3,8 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)] // a test says so by failing
 
+#[path = "resource/disk.rs"]
+mod disk;
 #[path = "resource/kernel.rs"]
 mod kernel;
 #[path = "resource/life.rs"]

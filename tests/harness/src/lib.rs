@@ -4,12 +4,14 @@
 
 pub mod bus;
 pub mod contract;
+pub mod disk;
 pub mod guest;
 pub mod polkit;
 pub mod swtpm;
 pub mod wait;
 
 pub use bus::PrivateBus;
+pub use disk::SmallDisk;
 pub use guest::Guest;
 pub use polkit::FakePolkit;
 pub use swtpm::Swtpm;

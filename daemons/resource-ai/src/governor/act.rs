@@ -54,13 +54,24 @@ impl Governor {
         self.decisions.insert(decision.id.clone(), shared.clone());
         if act {
             // First on disk, then in force: a kill in between leaves nothing unknown behind.
-            let done = match self.save().await {
-                Ok(()) => self.systemd.set_weight(&unit, decision.proposal.to).await,
-                Err(error) => Err(Refusal::Refused(error.to_string())),
+            let (done, kept) = match self.save().await {
+                Ok(()) => (
+                    self.systemd.set_weight(&unit, decision.proposal.to).await,
+                    true,
+                ),
+                Err(error) => (Err(Refusal::Refused(error.to_string())), false),
             };
             self.weights.remove(&unit);
             let problem = match done {
                 Ok(()) => None,
+                // Nobody refused: as soon as there is room, it may be done.
+                Err(refusal) if !kept => {
+                    self.controller.postponed(&unit, now);
+                    let mut decision = shared.get();
+                    decision.state = State::Failed;
+                    decision.ended = crate::Error::from(refusal).to_string();
+                    None
+                }
                 Err(refusal) => {
                     self.controller.failed(&unit, now);
                     let unknown = matches!(refusal, Refusal::NoAnswer(_));
@@ -79,7 +90,9 @@ impl Governor {
             if problem.is_some() {
                 let _ = self.save().await;
             }
-            self.context.status.set_problem("actuator", problem).await;
+            if kept {
+                self.context.status.set_problem("actuator", problem).await;
+            }
         }
         log(&shared.get().clone());
         self.publish(shared).await;
@@ -301,7 +314,14 @@ impl Governor {
             .cloned()
     }
 
-    async fn save(&self) -> Result<(), crate::Error> {
+    /// What could not be written is written as soon as that is possible.
+    pub(super) async fn retry_save(&mut self) {
+        if self.unsaved {
+            let _ = self.save().await;
+        }
+    }
+
+    async fn save(&mut self) -> Result<(), crate::Error> {
         let applied: Vec<Decision> = self
             .decisions
             .values()
@@ -309,6 +329,7 @@ impl Governor {
             .filter(|decision| decision.state == State::Applied)
             .collect();
         let saved = self.store.save(&applied);
+        self.unsaved = saved.is_err();
         let problem = saved.as_ref().err().map(ToString::to_string);
         self.context.status.set_problem("decisions", problem).await;
         saved

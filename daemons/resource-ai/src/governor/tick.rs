@@ -29,6 +29,7 @@ impl Governor {
             model_changed(&self.context.connection).await;
         }
         self.retry_unfinished().await;
+        self.retry_save().await;
         let mode = self.view.get().mode;
         if mode != Mode::Observe {
             let units = self.observe(now).await;

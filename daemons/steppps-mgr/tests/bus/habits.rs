@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Stdio};
 
 use quantumos_dbus::Service1Proxy;
-use quantumos_harness::eventually;
+use quantumos_harness::{SmallDisk, eventually};
 
 use crate::host::{Client, Host};
 
@@ -120,4 +120,51 @@ async fn a_disk_that_takes_nothing_is_a_problem_that_ends() {
     std::fs::create_dir(host.path().join("state")).unwrap();
     running.reload().await;
     assert_eq!(running.context().status.problems(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn habits_are_kept_again_when_the_disk_allows() {
+    let host = Host::furnished();
+    host.configure("sample-seconds = 1");
+    let state = host.path().join("state");
+    let Some(disk) = SmallDisk::mount(&state, 256).unwrap() else {
+        return;
+    };
+    let running = host.serve().await;
+    let client = host.client().await;
+    observations(&client, 2).await;
+    let problem = async |words: &str| {
+        let service = Service1Proxy::builder(&client.connection)
+            .destination(quantumos_dbus::bus_name::STEPPPS)
+            .path(quantumos_dbus::path::STEPPPS)
+            .cache_properties(zbus::proxy::CacheProperties::No)
+            .build()
+            .await
+            .unwrap();
+        eventually(words, async || {
+            let problems = service.problems().await.unwrap();
+            match words {
+                "" => problems.is_empty().then_some(()),
+                words => problems.iter().any(|one| one.contains(words)).then_some(()),
+            }
+        })
+        .await;
+    };
+    let kept = || std::fs::read_to_string(state.join("present.json")).unwrap();
+    let before = kept();
+    disk.fill().unwrap();
+    problem("present.json: No space left").await;
+    let old: serde_json::Value = serde_json::from_str(&kept()).unwrap();
+    assert!(old.is_object(), "the last one that was written: {before}");
+    let seen = observations(&client, 0).await;
+    observations(&client, seen + 1).await;
+    disk.empty().unwrap();
+    problem("").await;
+
+    disk.set_read_only(true).unwrap();
+    problem("present.json: Read-only file system").await;
+    disk.set_read_only(false).unwrap();
+    problem("").await;
+    assert_ne!(kept(), before);
+    running.stop().await;
 }

@@ -75,6 +75,14 @@ impl Controller {
             .insert(unit.into(), now_us + self.policy.respect_ms * 1_000);
     }
 
+    /// The change was not tried, for a reason of ours: leave the unit alone for as long as after a
+    /// change.
+    pub fn postponed(&mut self, unit: &str, now_us: u64) {
+        self.in_force.remove(unit);
+        self.held
+            .insert(unit.into(), now_us + self.policy.hold_ms * 1_000);
+    }
+
     /// Somebody has undone the decision: respect that for a while.
     pub fn undone(&mut self, unit: &str, now_us: u64) {
         self.failed(unit, now_us);

@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used)] // a test says so by failing
 
 mod alerts;
+mod disk;
 mod messages;
 mod policy;
 mod service;
