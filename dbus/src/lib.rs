@@ -14,7 +14,7 @@ pub use error::Error;
 pub use keys::{Key1Proxy, Keys1Proxy, Quantum1Proxy, RootKey1Proxy};
 pub use paths::{DIMENSIONS, SERVICES, Service, bus_name, path};
 pub use resource::{Decision1Proxy, Resource1Proxy};
-pub use security::{Alert1Proxy, Alerts1Proxy, Security1Proxy};
+pub use security::{Alert1Proxy, Alerts1Proxy, Security1Proxy, Windows1Proxy};
 pub use service::Service1Proxy;
 pub use steppps::{Dimension1Proxy, Steppps1Proxy};
 

@@ -24,6 +24,8 @@ pub mod path {
     pub const SECURITY: &str = "/org/quantumos/security";
     /// Collection of alerts; an alert is a child named by its id.
     pub const ALERTS: &str = "/org/quantumos/security/alerts";
+    /// Windows of what units do, for who learns from them.
+    pub const WINDOWS: &str = "/org/quantumos/security/windows";
     /// Root object of resource-ai.
     pub const RESOURCE: &str = "/org/quantumos/resource";
     /// Collection of decisions; a decision is a child named by its id.

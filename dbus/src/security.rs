@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use zbus::{ObjectPath, Variant};
+use zbus::{ObjectPath, OwnedFd, Variant};
 
 /// At [`crate::path::SECURITY`].
 #[zbus::proxy(
@@ -43,6 +43,26 @@ pub trait Security1 {
     /// The kernel could not deliver this many events of a class.
     #[zbus(signal)]
     fn events_lost_reported(&self, class: &str, count: u64) -> zbus::Result<()>;
+}
+
+/// At [`crate::path::WINDOWS`].
+#[zbus::proxy(
+    interface = "org.quantumos.Windows1",
+    default_service = "org.quantumos.Security1",
+    default_path = "/org/quantumos/security/windows"
+)]
+pub trait Windows1 {
+    /// Hands over the windows that wait, one JSON object a line in a memory file, and how many they are.
+    fn take(&self) -> Result<(OwnedFd, u32), crate::Error>;
+    /// How many wait.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn waiting(&self) -> zbus::Result<u32>;
+    /// How many ended, since start.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn closed(&self) -> zbus::Result<u64>;
+    /// How many went because nobody took them, since start.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn dropped(&self) -> zbus::Result<u64>;
 }
 
 /// At [`crate::path::ALERTS`], beside ObjectManager.

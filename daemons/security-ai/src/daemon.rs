@@ -10,8 +10,10 @@ use crate::objects::{Alerts, Security, SharedBook};
 use crate::proc::Proc;
 use crate::settings::Settings;
 use crate::source::{EventSource, Kernel};
+use crate::spool::{Spool, Windows1};
 use crate::store::Store;
 use crate::watcher::{self, Command, Commander};
+use crate::windows::{Closed, Windows};
 use quantumos_dbus::{SERVICES, Service, path};
 use quantumos_ebpf::{Class, Coverage, State};
 use quantumos_service::{BoxError, Context, Daemon};
@@ -24,6 +26,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Alerts that may wait for the bus before the thread that takes events does.
 const QUEUE: usize = 1024;
+/// Windows that may wait to be written down.
+const WINDOW_QUEUE: usize = 256;
 
 /// The surroundings that tests replace.
 #[derive(Debug, Clone)]
@@ -121,6 +125,16 @@ impl SecurityAi {
             journalctl: surroundings.journalctl,
             place: directories.state.join("journal.cursor"),
         };
+        let dropped = Arc::new(AtomicU64::new(0));
+        let spool = Spool::new(dropped.clone());
+        let (closed, windows) = mpsc::channel(WINDOW_QUEUE);
+        let length = u64::from(settings.windows.seconds) * 1_000_000_000;
+        let detector = detector.collecting(Windows::new(
+            length,
+            closed,
+            dropped,
+            crate::clock::real_time,
+        ));
         let (coverage, commander, thread) = match load(&list.watches) {
             Ok(source) => {
                 let coverage = source.coverage();
@@ -194,11 +208,17 @@ impl SecurityAi {
                 path::SECURITY,
                 Security {
                     control: control.clone(),
-                    authority,
+                    authority: authority.clone(),
                     lost,
                 },
             )
             .await?;
+        let waiting = Windows1 {
+            spool: spool.clone(),
+            authority,
+        };
+        server.at(path::WINDOWS, waiting).await?;
+        tokio::spawn(keep(windows, spool));
         tokio::spawn(keeper.run(outputs, inbox));
         Ok(Self {
             control,
@@ -206,6 +226,13 @@ impl SecurityAi {
             commander,
             thread,
         })
+    }
+}
+
+/// Takes windows as they end, until the thread has.
+async fn keep(mut windows: mpsc::Receiver<Closed>, spool: Spool) {
+    while let Some(closed) = windows.recv().await {
+        spool.add(&closed);
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::accounts::Accounts;
 use crate::alert::Alert;
+use crate::clock::real_time;
 use crate::judge::Asked;
 use crate::mask::Masker;
 use crate::message::Message;
@@ -11,7 +12,7 @@ use crate::proc::Proc;
 use crate::process::Processes;
 use crate::settings::Rules;
 use crate::units::Units;
-use nix::time::{ClockId, clock_gettime};
+use crate::windows::Windows;
 use quantumos_detect::{Audited, Class, Correlator, Field, Record, RuleSet, Scratch};
 use quantumos_ebpf::{Context, Event, ProcessKey};
 use std::collections::BTreeMap;
@@ -95,6 +96,7 @@ pub struct Detector {
     messages: u64,
     matches: u64,
     alerts: u64,
+    windows: Option<Windows>,
 }
 
 impl Detector {
@@ -117,7 +119,20 @@ impl Detector {
             messages: 0,
             matches: 0,
             alerts: 0,
+            windows: None,
         })
+    }
+
+    /// Collects windows of what units do, too.
+    #[must_use]
+    pub fn collecting(mut self, windows: Windows) -> Self {
+        self.windows = Some(windows);
+        self
+    }
+
+    /// The windows that are open.
+    pub fn windows(&mut self) -> Option<&mut Windows> {
+        self.windows.as_mut()
     }
 
     /// Takes over what runs already.
@@ -192,6 +207,9 @@ impl Detector {
                 self.judge(What::Done(action), &action.context, raise);
             }
         }
+        if let Some(windows) = &mut self.windows {
+            windows.note(event, &self.processes, &self.units);
+        }
     }
 
     /// Takes a message of the journal, and hands over the alerts that it causes.
@@ -264,18 +282,6 @@ fn join(argv: &[u8], line: &mut Vec<u8>) {
     line.iter_mut()
         .filter(|byte| **byte == 0)
         .for_each(|byte| *byte = b' ');
-}
-
-/// Microseconds of the real-time clock for nanoseconds of the boot clock.
-fn real_time(boot: u64) -> u64 {
-    let micros = |clock| {
-        let time = clock_gettime(clock).ok();
-        time.map_or(0, |time| {
-            (time.tv_sec() as u64).saturating_mul(1_000_000) + time.tv_nsec() as u64 / 1000
-        })
-    };
-    let age = micros(ClockId::CLOCK_BOOTTIME).saturating_sub(boot / 1000);
-    micros(ClockId::CLOCK_REALTIME).saturating_sub(age)
 }
 
 #[cfg(test)]

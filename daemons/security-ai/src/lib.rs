@@ -1,12 +1,14 @@
 //! Detection over eBPF events with Sigma rules, as alerts on D-Bus, in the journal and in a file.
 //!
 //! Events are taken by one thread ([`watcher`]), which keeps the processes ([`process`]) and asks the rules
-//! ([`detector`]). Alerts go to one task ([`keeper`]), which folds, stores, shows and signals them. The daemon
+//! ([`detector`]). Alerts go to one task ([`keeper`]), which folds, stores, shows and signals them;
+//! windows of what units do ([`windows`]) wait for who learns from them ([`spool`]). The daemon
 //! ([`SecurityAi`]) runs on any connection and any [`source::EventSource`].
 
 pub mod accounts;
 pub mod alert;
 pub mod book;
+pub mod clock;
 pub mod control;
 mod daemon;
 pub mod detector;
@@ -24,11 +26,13 @@ pub mod process;
 pub mod rules;
 mod settings;
 pub mod source;
+pub mod spool;
 pub mod store;
 pub mod unit;
 pub mod units;
 pub mod watcher;
 pub mod watchlist;
+pub mod windows;
 
 pub use daemon::{SecurityAi, Surroundings};
 pub use settings::{Alerts, Events, Rules, Settings};

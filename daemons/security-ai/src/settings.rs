@@ -15,6 +15,8 @@ pub struct Settings {
     pub alerts: Alerts,
     /// How events are taken from the kernel.
     pub events: Events,
+    /// How windows of what units do are cut.
+    pub windows: Windows,
 }
 
 /// Which rules' alerts are raised.
@@ -56,6 +58,20 @@ pub struct Events {
     /// The most events of a class that one control group may have reported in a second; programs, their ends and
     /// creations apart. 0 for all. Takes effect at the next start.
     pub group_rate: u32,
+}
+
+/// How windows of what units do are cut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Windows {
+    /// Length in seconds. Takes effect at the next start.
+    pub seconds: u32,
+}
+
+impl Default for Windows {
+    fn default() -> Self {
+        Self { seconds: 60 }
+    }
 }
 
 impl Default for Rules {
@@ -131,6 +147,7 @@ impl quantumos_service::Settings for Settings {
             10_000,
         )?;
         between("alerts.file-kib", self.alerts.file_kib, 64, 1 << 20)?;
+        between("windows.seconds", self.windows.seconds, 1, 3600)?;
         between("events.processes", self.events.processes, 256, 1 << 20)?;
         for (key, kib) in [
             ("events.execution-ring-kib", self.events.execution_ring_kib),

@@ -3,6 +3,7 @@
 //! then can't deliver is counted as lost: nothing vanishes uncounted.
 
 use crate::alert::Alert;
+use crate::clock::boot_time;
 use crate::detector::{Detector, Ruling};
 use crate::follower::{self, Follower, Said};
 use crate::message::Message;
@@ -147,14 +148,24 @@ impl Watcher {
                 self.check = None;
                 self.check_losses();
             }
+            if let Some(windows) = self.detector.windows()
+                && windows.due().is_some()
+            {
+                windows.close_due(boot_time());
+            }
         }
     }
 
     /// Whether there are events, and whether there are commands.
-    fn wait(&self) -> Result<(bool, bool), Errno> {
-        let timeout = match self.check {
-            Some(due) => {
-                let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+    fn wait(&mut self) -> Result<(bool, bool), Errno> {
+        let check = self
+            .check
+            .map(|due| due.saturating_duration_since(Instant::now()));
+        let windows = self.detector.windows().and_then(|windows| windows.due());
+        let windows = windows.map(|due| Duration::from_nanos(due.saturating_sub(boot_time())));
+        let timeout = match check.into_iter().chain(windows).min() {
+            Some(left) => {
+                let left = left + Duration::from_millis(1);
                 PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
             }
             None => PollTimeout::NONE,

@@ -8,3 +8,4 @@ mod messages;
 mod policy;
 mod service;
 mod stage;
+mod windows;
