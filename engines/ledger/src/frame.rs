@@ -8,7 +8,7 @@ use crate::tile::{Grower, Tile};
 use crate::{Error, Hash, bundle, leaf_hash, sha256};
 
 mod scan;
-pub use scan::{Entry, Scanned, Tail, scan, walk};
+pub use scan::{Entry, Scanned, Tail, origin, scan, walk};
 
 /// The file's name.
 pub const NAME: &str = "log";

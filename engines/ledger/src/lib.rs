@@ -4,7 +4,7 @@
 //! proofs, [`tile`] and [`bundle`] its files, [`note`] and [`checkpoint`] what is signed, [`proof`]
 //! what a third party gets. [`frame`] is the append file that the tree is built from. [`entry`] and
 //! [`history`] are the key ledger on it, in the canonical JSON of [`json`]; [`seal`] is its finality
-//! seal. [`files`] says what readers need. No disk, no clock, no bus: bytes in, bytes out, the same ones each time.
+//! seal. [`verify`] checks all of it from its [`files`] alone. No disk, no clock, no bus: bytes in, bytes out, the same ones each time.
 
 pub mod bundle;
 pub mod checkpoint;
@@ -20,6 +20,7 @@ pub mod note;
 pub mod proof;
 pub mod seal;
 pub mod tile;
+pub mod verify;
 
 pub use error::{Damage, Error};
 pub use hash::{EMPTY_ROOT, Hash, from_hex, hex, leaf_hash, node_hash, sha256};

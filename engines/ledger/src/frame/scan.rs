@@ -202,6 +202,14 @@ pub fn walk(
     Ok(())
 }
 
+/// The log's name, from the file's header.
+///
+/// # Errors
+/// [`Error::Damage`], [`Error::Storage`].
+pub fn origin(reader: impl Read) -> Result<String, Error> {
+    start(&mut Source { reader, at: 0 }).map(|log| log.origin)
+}
+
 fn start(source: &mut Source<impl Read>) -> Result<Log, Error> {
     let wrong = |offset, why: &str| damage(offset, None, why);
     let mut head = [0; FILE.len() + 1];
