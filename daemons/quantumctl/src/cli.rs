@@ -4,7 +4,7 @@
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
-use crate::{keys, resource, security, status, steppps};
+use crate::{keys, ledger, resource, security, status, steppps};
 
 /// Text after the help of the command itself.
 const AFTER: &str = "\
@@ -16,7 +16,7 @@ Exit status:
   4  not authorised
   5  no such key, alert, decision, unit or dimension
   6  not supported or not available on this host
-  7  the signature does not verify
+  7  the signature, ledger, seal or proof does not verify
 
 Environment:
   DBUS_SYSTEM_BUS_ADDRESS  the bus to use, unless --bus is given
@@ -68,6 +68,9 @@ pub enum Command {
     /// Create, use and revoke signing keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Verify, read and prove the ledger of what happened to keys; works on files alone
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
     /// Watch and handle alerts, look at rules and coverage
     #[command(subcommand)]
     Security(security::SecurityCommand),

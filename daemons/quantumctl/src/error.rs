@@ -58,6 +58,12 @@ pub enum Error {
     /// So many rules do not load; the output says which.
     #[error("{0} rules do not load")]
     RulesFailed(u32),
+    /// A ledger, seal, proof or checkpoint does not verify; what is wrong was printed.
+    #[error("{0} does NOT verify")]
+    Unverified(String),
+    /// A ledger cannot be read or does not have what was asked for.
+    #[error(transparent)]
+    Ledger(#[from] quantumos_ledger::Error),
     /// The terminal cannot be used.
     #[error("terminal: {0}")]
     Terminal(io::Error),
@@ -73,7 +79,8 @@ impl Error {
             Self::Usage(_) => 2,
             Self::Bus(_) | Self::NotRunning { .. } | Self::SomeNotRunning(_) => 3,
             Self::NotFound(_) => 5,
-            Self::BadSignature => 7,
+            Self::BadSignature | Self::Unverified(_) => 7,
+            Self::Ledger(error) => ledger_code(error),
             Self::Service { name, .. } => service_code(name),
             Self::Answer(_)
             | Self::File { .. }
@@ -105,10 +112,22 @@ impl Error {
             Self::NotFound(_) => "not-found".to_owned(),
             Self::File { .. } => "file".to_owned(),
             Self::BadSignature => "bad-signature".to_owned(),
+            Self::Unverified(_) => "unverified".to_owned(),
+            Self::Ledger(_) => "ledger".to_owned(),
             Self::RulesFailed(_) => "rules-failed".to_owned(),
             Self::Terminal(_) | Self::Output(_) => "output".to_owned(),
         };
         json!({"error": {"name": name, "message": self.to_string(), "code": self.code()}})
+    }
+}
+
+/// Exit code for what is wrong with a ledger.
+fn ledger_code(error: &quantumos_ledger::Error) -> u8 {
+    use quantumos_ledger::Error as Ledger;
+    match error {
+        Ledger::OutOfRange { .. } => 5,
+        Ledger::Storage { .. } | Ledger::Limit { .. } => 1,
+        _ => 7,
     }
 }
 

@@ -7,6 +7,7 @@ mod cli;
 mod error;
 mod generate;
 mod keys;
+mod ledger;
 mod live;
 mod output;
 mod resource;

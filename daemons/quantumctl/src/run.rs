@@ -8,7 +8,7 @@ use crate::{
     bus::Bus,
     cli::{Cli, Command},
     error::Error,
-    generate, keys,
+    generate, keys, ledger,
     output::{self, Output},
     resource, security, status, steppps,
     text::style::Style,
@@ -45,6 +45,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Man { directory } => return generate::man(directory).map(drop),
         // Where the private key is, there need be no bus.
         Command::Keys(keys::KeysCommand::Approve(args)) => return keys::approve(&output, args),
+        Command::Ledger(command) => return ledger::run(&output, command),
         Command::Security(command) => {
             if let Some(result) = security::run_alone(&output, command) {
                 return result;
@@ -59,6 +60,6 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Security(command) => security::run(&bus, &output, command).await,
         Command::Resource(command) => resource::run(&bus, &output, command).await,
         Command::Steppps(args) => steppps::run(&bus, &output, args).await,
-        Command::Completions { .. } | Command::Man { .. } => Ok(()),
+        Command::Completions { .. } | Command::Man { .. } | Command::Ledger(_) => Ok(()),
     }
 }

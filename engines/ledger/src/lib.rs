@@ -4,8 +4,9 @@
 //! proofs, [`tile`] and [`bundle`] its files, [`note`] and [`checkpoint`] what is signed, [`proof`]
 //! what a third party gets. [`frame`] is the append file that the tree is built from. [`entry`] and
 //! [`history`] are the key ledger on it, in the canonical JSON of [`json`]; [`seal`] is its finality
-//! seal. [`verify`] checks all of it from its [`files`] alone. No disk, no clock, no bus: bytes in, bytes out, the same ones each time.
+//! seal. [`verify`] checks all of it from its [`files`] alone, [`archive`] reads and publishes it. No disk, no clock, no bus: bytes in, bytes out, the same ones each time.
 
+pub mod archive;
 pub mod bundle;
 pub mod checkpoint;
 pub mod entry;

@@ -395,4 +395,4 @@ fn compare(
 
 #[cfg(test)]
 #[path = "verify_tests.rs"]
-mod tests;
+pub(crate) mod tests;
