@@ -17,6 +17,7 @@
 
 mod audit;
 mod audited;
+pub mod capture;
 mod class;
 mod compile;
 mod condition;
@@ -36,6 +37,7 @@ mod needs;
 mod options;
 mod pattern;
 mod pending;
+mod replay;
 mod rule;
 mod ruleset;
 mod yaml;
@@ -56,5 +58,6 @@ pub use matcher::{Matcher, Scratch};
 pub use needs::{Literal, Needs};
 pub use options::Options;
 pub use pattern::{Anchor, Wildcard};
+pub use replay::{Firing, Replay};
 pub use rule::{Level, Rule};
 pub use ruleset::{Fate, Listed, RuleSet, Source};
