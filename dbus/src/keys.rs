@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use zbus::{Fd, OwnedObjectPath, Variant};
+use zbus::{Fd, OwnedFd, OwnedObjectPath, Variant};
 
 /// At [`crate::path::QUANTUM`].
 #[zbus::proxy(
@@ -37,12 +37,29 @@ pub trait RootKey1 {
         pin_descriptor: Fd<'_>,
         new_pin_descriptor: Fd<'_>,
     ) -> Result<(), crate::Error>;
+    /// Wraps all keys under the next key encryption key, and gives its version.
+    fn rotate_kek(&self) -> Result<u32, crate::Error>;
+    /// Version of the key encryption key; 0 while the root key is not open.
+    #[zbus(property)]
+    fn kek_version(&self) -> zbus::Result<u32>;
     /// Whether the root key is open, so that keys can be made and used.
     #[zbus(property)]
     fn open(&self) -> zbus::Result<bool>;
     /// What the TPM asks for before it gives the root key: `pin`, `pcr`.
     #[zbus(property)]
     fn conditions(&self) -> zbus::Result<Vec<String>>;
+}
+
+/// At [`crate::path::QUANTUM`].
+#[zbus::proxy(
+    interface = "org.quantumos.Crypto1",
+    default_service = "org.quantumos.Quantum1",
+    default_path = "/org/quantumos/quantum"
+)]
+pub trait Crypto1 {
+    /// Name, version, kind, standard and library of each algorithm.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn algorithms(&self) -> zbus::Result<Vec<(String, u32, String, String, String)>>;
 }
 
 /// At [`crate::path::KEYS`].
@@ -120,12 +137,45 @@ pub trait Key1 {
         signature: &[u8],
         options: HashMap<&str, Variant<'_>>,
     ) -> Result<bool, crate::Error>;
+    /// The encoded public key of a version.
+    fn public_key_of(&self, version: u32) -> Result<Vec<u8>, crate::Error>;
+    /// A fresh secret (32 bytes in a memfd), the ciphertext that carries it, and the version it is for.
+    fn encapsulate(
+        &self,
+        options: HashMap<&str, Variant<'_>>,
+    ) -> Result<(Vec<u8>, OwnedFd, u32), crate::Error>;
+    /// The secret that a ciphertext carries, in a memfd.
+    fn decapsulate(
+        &self,
+        ciphertext: &[u8],
+        options: HashMap<&str, Variant<'_>>,
+    ) -> Result<OwnedFd, crate::Error>;
+    /// Encrypts from one descriptor to another; gives the bytes written.
+    fn encrypt(
+        &self,
+        input: Fd<'_>,
+        output: Fd<'_>,
+        options: HashMap<&str, Variant<'_>>,
+    ) -> Result<u64, crate::Error>;
+    /// Decrypts from one descriptor to another; gives the bytes written.
+    fn decrypt(
+        &self,
+        input: Fd<'_>,
+        output: Fd<'_>,
+        options: HashMap<&str, Variant<'_>>,
+    ) -> Result<u64, crate::Error>;
+    /// Gives the key a new version, and its number.
+    fn rotate(&self) -> Result<u32, crate::Error>;
+    /// Lets a `user`, `group` or `unit` use the key for these operations, and no others any more.
+    fn grant(&self, kind: &str, subject: &str, operations: &[&str]) -> Result<(), crate::Error>;
+    /// Takes a grant back.
+    fn ungrant(&self, kind: &str, subject: &str) -> Result<(), crate::Error>;
     /// Ends the key's use for signing, for good.
     fn revoke(&self, reason: &str) -> Result<(), crate::Error>;
     /// Identifier, the last part of the path.
     #[zbus(property(emits_changed_signal = "const"))]
     fn id(&self) -> zbus::Result<String>;
-    /// Algorithm, as in FIPS 204: `ML-DSA-87`.
+    /// Algorithm, as in the registry: `ML-DSA-87` and others.
     #[zbus(property(emits_changed_signal = "const"))]
     fn algorithm(&self) -> zbus::Result<String>;
     /// What the owner calls it.
@@ -134,14 +184,23 @@ pub trait Key1 {
     /// User id of who created it.
     #[zbus(property(emits_changed_signal = "const"))]
     fn owner(&self) -> zbus::Result<u32>;
-    /// Version of the key material, from 1.
-    #[zbus(property(emits_changed_signal = "const"))]
+    /// The newest version of the key material, from 1: the one that signs and encrypts.
+    #[zbus(property)]
     fn version(&self) -> zbus::Result<u32>;
+    /// Number and time (microseconds of CLOCK_REALTIME) of each version.
+    #[zbus(property)]
+    fn versions(&self) -> zbus::Result<Vec<(u32, u64)>>;
+    /// Kind, subject and operations of each grant.
+    #[zbus(property)]
+    fn grants(&self) -> zbus::Result<Vec<(String, String, Vec<String>)>>;
+    /// What keys of this algorithm can be granted for.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn operations(&self) -> zbus::Result<Vec<String>>;
     /// `active` or `revoked`.
     #[zbus(property)]
     fn state(&self) -> zbus::Result<String>;
     /// What protects it at rest: `tpm` or `software`.
-    #[zbus(property(emits_changed_signal = "const"))]
+    #[zbus(property)]
     fn protection(&self) -> zbus::Result<String>;
     /// Microseconds of CLOCK_REALTIME.
     #[zbus(property(emits_changed_signal = "const"))]

@@ -11,7 +11,7 @@ pub mod service;
 pub mod steppps;
 
 pub use error::Error;
-pub use keys::{Key1Proxy, Keys1Proxy, Quantum1Proxy, RootKey1Proxy};
+pub use keys::{Crypto1Proxy, Key1Proxy, Keys1Proxy, Quantum1Proxy, RootKey1Proxy};
 pub use paths::{DIMENSIONS, SERVICES, Service, bus_name, path};
 pub use resource::{Decision1Proxy, Resource1Proxy};
 pub use security::{Alert1Proxy, Alerts1Proxy, Security1Proxy, Windows1Proxy};

@@ -4,7 +4,7 @@
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
-use crate::{keys, ledger, resource, security, status, steppps};
+use crate::{crypto, keys, ledger, resource, security, status, steppps};
 
 /// Text after the help of the command itself.
 const AFTER: &str = "\
@@ -65,12 +65,15 @@ pub struct Global {
 pub enum Command {
     /// Show the state of the four daemons
     Status(status::StatusArgs),
-    /// Create, use and revoke signing keys
+    /// Create, use, grant and revoke keys
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Verify, read and prove the ledger of what happened to keys; works on files alone
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// Look at the algorithms in use
+    #[command(subcommand)]
+    Crypto(crypto::CryptoCommand),
     /// Watch and handle alerts, look at rules and coverage
     #[command(subcommand)]
     Security(security::SecurityCommand),

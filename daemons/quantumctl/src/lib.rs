@@ -4,6 +4,7 @@
 
 mod bus;
 mod cli;
+mod crypto;
 mod error;
 mod generate;
 mod keys;

@@ -1,5 +1,7 @@
 //! quantumd on the bus: what the objects share, and how they follow the state of the keyring.
 
+mod access;
+mod crypto;
 mod descriptor;
 mod failure;
 mod key;
@@ -7,12 +9,14 @@ mod keys;
 mod options;
 mod quantum;
 mod root_key;
+mod stream;
 mod workers;
 
 use crate::keyring::{Health, Keyring};
 use crate::process::memory_is_locked;
 use crate::record::{KeyId, Record};
 use crate::{Error, Settings};
+use crypto::Crypto1;
 use failure::Answer;
 use key::Key1;
 use keys::Keys1;
@@ -25,12 +29,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use workers::Workers;
-use zbus::message::Header;
 
 /// polkit actions.
 const CREATE: &str = "org.quantumos.keys.create";
 const USE: &str = "org.quantumos.keys.use";
 const REVOKE: &str = "org.quantumos.keys.revoke";
+const MANAGE: &str = "org.quantumos.keys.manage";
 const UNLOCK: &str = "org.quantumos.keys.unlock";
 
 /// Longer than any operation of a working TPM takes; after that the TPM counts as silent.
@@ -83,6 +87,7 @@ impl Shared {
         let server = shared.context.connection.object_server();
         server.at(path::QUANTUM, Quantum1(shared.clone())).await?;
         server.at(path::QUANTUM, RootKey1(shared.clone())).await?;
+        server.at(path::QUANTUM, Crypto1).await?;
         server.at(path::KEYS, zbus::fdo::ObjectManager).await?;
         server.at(path::KEYS, Keys1(shared.clone())).await?;
         shared.refresh().await;
@@ -173,17 +178,22 @@ impl Shared {
         object.protection_changed(quantum.signal_emitter()).await?;
         object.tpm_vendor_changed(quantum.signal_emitter()).await?;
         object.engines_changed(quantum.signal_emitter()).await?;
-        let root = server.interface::<_, RootKey1>(path::QUANTUM).await?;
-        root.get().await.open_changed(root.signal_emitter()).await?;
-        root.get()
-            .await
-            .conditions_changed(root.signal_emitter())
-            .await?;
+        self.tell_root().await?;
         let keys = server.interface::<_, Keys1>(path::KEYS).await?;
         keys.get()
             .await
             .protection_changed(keys.signal_emitter())
             .await
+    }
+
+    /// Says what holds of the root key.
+    async fn tell_root(&self) -> zbus::Result<()> {
+        let server = self.context.connection.object_server();
+        let root = server.interface::<_, RootKey1>(path::QUANTUM).await?;
+        let (object, emitter) = (root.get().await, root.signal_emitter());
+        object.open_changed(emitter).await?;
+        object.kek_version_changed(emitter).await?;
+        object.conditions_changed(emitter).await
     }
 
     /// Puts a key's object on the bus, once.
@@ -218,14 +228,5 @@ impl Shared {
         let health = self.health();
         let why = health.store.clone().or_else(|| health.root.clone());
         Err(Error::Locked(why.unwrap_or_default()).into())
-    }
-
-    /// Lets the owner of a key pass, and else whom polkit lets do `action`.
-    async fn authorise(&self, header: &Header<'_>, record: &Record, action: &str) -> Answer<()> {
-        let caller = self.context.authority.caller(header).await?;
-        if caller.uid != record.owner {
-            self.context.authority.check(header, action).await?;
-        }
-        Ok(())
     }
 }

@@ -35,6 +35,27 @@ pub enum Error {
     /// There is no such key.
     #[error("no key {0}")]
     NoSuchKey(String),
+    /// The key has no such version.
+    #[error("key {id} has no version {version}")]
+    NoSuchVersion {
+        /// Which key.
+        id: String,
+        /// The version.
+        version: u32,
+    },
+    /// A key has all the versions or grants that it may have.
+    #[error("key {id} has {limit} {what}, which is the limit")]
+    TooMany {
+        /// Which key.
+        id: String,
+        /// Versions or grants.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+    /// An encrypted stream.
+    #[error(transparent)]
+    Stream(#[from] quantumos_resonance::Error),
     /// The key was revoked.
     #[error("key {id} is revoked: {reason}")]
     Revoked {

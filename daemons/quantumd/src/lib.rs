@@ -3,15 +3,17 @@
 //! [`tpm`] and `vault` open the root key, `store` keeps wrapped seeds, [`keyring`] is what the keys
 //! can do, and `bus` puts it on the bus. [`Quantumd`] is the daemon.
 
+pub mod audit;
 mod bus;
 mod conditions;
 mod daemon;
 mod error;
 mod file;
+pub mod grant;
 pub mod keyring;
 pub mod ledger;
 pub mod process;
-mod record;
+pub mod record;
 mod root_file;
 mod settings;
 mod store;

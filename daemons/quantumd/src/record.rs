@@ -1,10 +1,12 @@
 //! What is known of a key in public: its record, its identifier and the rules for its label.
 
 use crate::Error;
+use crate::grant::{self, Grant};
 use crate::vault::Protection;
-use quantumos_pqc::{Algorithm, Binding, PublicKey, Secret};
+use quantumos_pqc::{Algorithm, Authenticator, Binding, PublicHalf, Secret};
 use std::fmt;
 use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Longest label in bytes.
 pub const LABEL_MAX: usize = 128;
@@ -54,7 +56,7 @@ impl FromStr for KeyId {
     }
 }
 
-/// Everything about a key but its secret.
+/// Everything about a key but its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// Identity.
@@ -65,16 +67,68 @@ pub struct Record {
     pub label: String,
     /// User id of the owner.
     pub owner: u32,
-    /// Version of the key material, from 1.
-    pub version: u32,
     /// What protects it at rest.
     pub protection: Protection,
     /// Microseconds of CLOCK_REALTIME.
     pub created_at: u64,
     /// When and why it was revoked.
     pub revoked: Option<Revocation>,
-    /// The public key.
-    pub public: PublicKey,
+    /// Its versions, the oldest first; never empty, numbers rise by one from the first one's.
+    pub versions: Vec<Version>,
+    /// Who else may use it.
+    pub grants: Grants,
+}
+
+/// The most versions that a key has.
+pub const VERSIONS_MAX: usize = 256;
+
+/// One version of a key's material.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Microseconds of CLOCK_REALTIME.
+    pub created_at: u64,
+    /// The public half; empty for algorithms that have none.
+    pub public: PublicHalf,
+}
+
+/// Grants as they are stored, and the tag that authenticates them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// The list.
+    pub list: Vec<Grant>,
+    /// Its tag; empty while there never was a grant.
+    pub tag: Vec<u8>,
+}
+
+impl Grants {
+    const DOMAIN: &str = "quantumos grants v1";
+
+    /// A list, tagged for a key.
+    #[must_use]
+    pub fn seal(list: Vec<Grant>, key: KeyId, by: &Authenticator) -> Self {
+        let tag = by.tag(Self::DOMAIN, &[&key.0, &grant::to_bytes(&list)]);
+        Self {
+            list,
+            tag: tag.to_vec(),
+        }
+    }
+
+    /// The list, if it is what was sealed for this key.
+    ///
+    /// # Errors
+    /// [`Error::Crypto`] when it was altered.
+    pub fn open(&self, key: KeyId, by: &Authenticator) -> Result<&[Grant], Error> {
+        let parts: [&[u8]; 2] = [&key.0, &grant::to_bytes(&self.list)];
+        if (self.list.is_empty() && self.tag.is_empty())
+            || by.verify(Self::DOMAIN, &parts, &self.tag)
+        {
+            Ok(&self.list)
+        } else {
+            Err(quantumos_pqc::Error::NotAuthentic("list of grants").into())
+        }
+    }
 }
 
 /// When (microseconds of CLOCK_REALTIME) and why a key was revoked.
@@ -87,18 +141,47 @@ pub struct Revocation {
 }
 
 impl Record {
-    /// What the wrapped seed is bound to: who owns the key is part of it, so that whoever can write
-    /// to the store still can't give a key to another user.
+    /// What a version's wrapped seed is bound to: who owns the key is part of it, so that whoever can
+    /// write to the store still can't give a key to another user.
     #[must_use]
-    pub fn binding(&self) -> Binding {
+    pub fn binding(&self, version: u32) -> Binding {
         Binding {
             id: self.id.0,
             algorithm: self.algorithm,
-            version: self.version,
+            version,
             policy: format!("owner={} protection={}", self.owner, self.protection.name())
                 .into_bytes(),
         }
     }
+
+    /// The number of the version that signs and encrypts.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.versions.last().map_or(0, |version| version.number)
+    }
+
+    /// A version by its number, the newest for `None`.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchVersion`].
+    pub fn version_of(&self, number: Option<u32>) -> Result<&Version, Error> {
+        let number = number.unwrap_or_else(|| self.version());
+        self.versions
+            .iter()
+            .find(|version| version.number == number)
+            .ok_or_else(|| Error::NoSuchVersion {
+                id: self.id.to_string(),
+                version: number,
+            })
+    }
+}
+
+/// Microseconds of CLOCK_REALTIME.
+#[must_use]
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as u64)
 }
 
 /// Refuses text that is too long or would deceive who reads it on a terminal: control characters

@@ -2,38 +2,25 @@
 //! any write there is the old state or the new one. Seeds are in it wrapped only; a revoked key's
 //! is overwritten. A file that isn't sound is refused, never replaced.
 
+mod rows;
+mod schema;
+
 use crate::Error;
-use crate::record::{KeyId, Record, Revocation};
-use crate::vault::Protection;
-use quantumos_pqc::PublicKey;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use crate::grant;
+use crate::record::{Grants, KeyId, Record, Revocation, Version};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
+use schema::{APPLICATION, SCHEMA};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Marks the file as ours: "QKEY".
-const APPLICATION: i64 = 0x514B_4559;
-const SCHEMA: i64 = 1;
-
-const CREATE: &str = "
-CREATE TABLE root (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    fingerprint BLOB NOT NULL CHECK (length(fingerprint) = 16)
-) STRICT;
-CREATE TABLE keys (
-    id BLOB PRIMARY KEY CHECK (length(id) = 16),
-    algorithm TEXT NOT NULL,
-    label TEXT NOT NULL,
-    owner INTEGER NOT NULL,
-    version INTEGER NOT NULL,
-    protection TEXT NOT NULL,
-    created_at INTEGER NOT NULL,
-    revoked_at INTEGER,
-    reason TEXT,
-    public BLOB NOT NULL,
-    wrapped BLOB,
-    CHECK ((revoked_at IS NULL) = (reason IS NULL)),
-    CHECK ((revoked_at IS NULL) = (wrapped IS NOT NULL))
-) STRICT, WITHOUT ROWID;
-";
+/// What the store remembers of the root key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enrolment {
+    /// Which root key it is.
+    pub fingerprint: [u8; 16],
+    /// The version of the key encryption key that all seeds are wrapped under.
+    pub kek: u32,
+}
 
 /// An open store.
 #[derive(Debug)]
@@ -94,8 +81,9 @@ impl Store {
         let tables: i64 =
             self.run(|c| c.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0)))?;
         match (application, version) {
-            (0, 0) if tables == 0 => self.create(),
+            (0, 0) if tables == 0 => self.make(0),
             (APPLICATION, SCHEMA) => self.check(),
+            (APPLICATION, 1) => self.check().and_then(|()| self.make(1)),
             (APPLICATION, newer) => Err(self.damaged(format!(
                 "its schema has version {newer}, this release knows version {SCHEMA}"
             ))),
@@ -103,16 +91,8 @@ impl Store {
         }
     }
 
-    fn create(&mut self) -> Result<(), Error> {
-        let path = self.path.clone();
-        let mut made = || -> rusqlite::Result<()> {
-            let transaction = self.connection.transaction()?;
-            transaction.execute_batch(CREATE)?;
-            transaction.pragma_update(None, "application_id", APPLICATION)?;
-            transaction.pragma_update(None, "user_version", SCHEMA)?;
-            transaction.commit()
-        };
-        made().map_err(|e| database(&path, e))
+    fn make(&mut self, from: i64) -> Result<(), Error> {
+        schema::make(&mut self.connection, from).map_err(|e| database(&self.path, e))
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -137,26 +117,31 @@ impl Store {
         }
     }
 
-    /// The fingerprint of the root key that the store was enrolled with.
+    /// What the store was enrolled with.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub fn fingerprint(&self) -> Result<Option<[u8; 16]>, Error> {
+    pub fn enrolment(&self) -> Result<Option<Enrolment>, Error> {
         self.run(|c| {
-            c.query_row("SELECT fingerprint FROM root", [], |row| row.get(0))
-                .optional()
+            c.query_row("SELECT fingerprint, kek FROM root", [], |row| {
+                Ok(Enrolment {
+                    fingerprint: row.get(0)?,
+                    kek: row.get(1)?,
+                })
+            })
+            .optional()
         })
     }
 
-    /// Remembers the root key's fingerprint, once.
+    /// Remembers the root key, once.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub fn enrol(&self, fingerprint: &[u8; 16]) -> Result<(), Error> {
+    pub fn enrol(&self, enrolment: &Enrolment) -> Result<(), Error> {
         self.run(|c| {
             c.execute(
-                "INSERT INTO root (one, fingerprint) VALUES (1, ?1)",
-                [fingerprint],
+                "INSERT INTO root (one, fingerprint, kek) VALUES (1, ?1, ?2)",
+                params![enrolment.fingerprint, enrolment.kek],
             )
         })
         .map(drop)
@@ -167,94 +152,135 @@ impl Store {
     /// # Errors
     /// [`Error::Database`], [`Error::Damaged`].
     pub fn records(&self) -> Result<Vec<Record>, Error> {
-        let rows = self.run(|c| {
+        let mut versions: BTreeMap<KeyId, Vec<rows::RawVersion>> = BTreeMap::new();
+        let read = self.run(|c| {
+            c.prepare("SELECT key, number, created_at, public FROM versions ORDER BY key, number")?
+                .query_map([], |row| Ok(rows::version(row)))?
+                .collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        for version in read {
+            let version = version.map_err(|why| self.damaged(why))?;
+            versions.entry(version.0).or_default().push(version);
+        }
+        let read = self.run(|c| {
             c.prepare(
-                "SELECT id, algorithm, label, owner, version, protection, created_at,
-                        revoked_at, reason, public FROM keys",
+                "SELECT id, algorithm, label, owner, protection, created_at, revoked_at, reason,
+                        grants, grants_tag FROM keys",
             )?
-            .query_map([], |row| Ok(record(row)))?
+            .query_map([], |row| Ok(rows::record(row)))?
             .collect::<rusqlite::Result<Vec<_>>>()
         })?;
-        rows.into_iter()
-            .map(|row| row.map_err(|why| self.damaged(why)))
-            .collect()
+        let complete = |record: Result<Record, String>| {
+            let mut record = record?;
+            for raw in versions.remove(&record.id).unwrap_or_default() {
+                record.versions.push(rows::decoded(record.algorithm, raw)?);
+            }
+            rows::check_versions(&record).map(|()| record)
+        };
+        read.into_iter()
+            .map(complete)
+            .collect::<Result<_, String>>()
+            .map_err(|why| self.damaged(why))
     }
 
-    /// Adds a key.
+    fn write<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        let write = || {
+            let transaction = self.connection.transaction()?;
+            let value = work(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        };
+        write().map_err(|e| database(&self.path, e))
+    }
+
+    /// Adds a key with all its versions, each with its wrapped seed (none for a revoked key).
     ///
     /// # Errors
     /// [`Error::Database`]; nothing is added then.
-    pub fn insert(&self, record: &Record, wrapped: &[u8]) -> Result<(), Error> {
-        self.run(|c| {
-            c.execute(
-                "INSERT INTO keys (id, algorithm, label, owner, version, protection, created_at,
-                                   public, wrapped)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                params![
-                    record.id.0,
-                    record.algorithm.name(),
-                    record.label,
-                    record.owner,
-                    record.version,
-                    record.protection.name(),
-                    record.created_at as i64,
-                    record.public.as_bytes(),
-                    wrapped,
-                ],
-            )
-        })
-        .map(drop)
+    pub fn insert(&mut self, record: &Record, wrapped: &[Option<Vec<u8>>]) -> Result<(), Error> {
+        self.write(|t| insert(t, record, wrapped))
     }
 
-    /// The wrapped seed of an active key.
+    /// Adds a version to a key.
+    ///
+    /// # Errors
+    /// [`Error::Database`]; nothing is added then.
+    pub fn add_version(
+        &mut self,
+        id: KeyId,
+        version: &Version,
+        wrapped: &[u8],
+    ) -> Result<(), Error> {
+        self.write(|t| insert_version(t, id, version, Some(wrapped)))
+    }
+
+    /// Replaces the grants of a key.
+    ///
+    /// # Errors
+    /// [`Error::Database`]; the old ones stay then.
+    pub fn set_grants(&mut self, id: KeyId, grants: &Grants) -> Result<(), Error> {
+        self.write(|t| set_grants(t, id, grants))
+    }
+
+    /// The wrapped seed of a version of an active key.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::NoSuchKey`].
-    pub fn wrapped(&self, id: KeyId) -> Result<Vec<u8>, Error> {
+    pub fn wrapped(&self, id: KeyId, version: u32) -> Result<Vec<u8>, Error> {
         self.run(|c| {
-            c.query_row("SELECT wrapped FROM keys WHERE id = ?1", [id.0], |row| {
-                row.get::<_, Option<Vec<u8>>>(0)
-            })
+            c.query_row(
+                "SELECT wrapped FROM versions WHERE key = ?1 AND number = ?2",
+                params![id.0, version],
+                |row| row.get::<_, Option<Vec<u8>>>(0),
+            )
             .optional()
         })?
         .flatten()
         .ok_or_else(|| Error::NoSuchKey(id.to_string()))
     }
 
-    /// Wraps all seeds anew and remembers the new root key, all or nothing. `rewrap` gets each active
-    /// record and its wrapped seed, and gives both as they are to be. The old forms are destroyed, in
-    /// the file and in its log.
+    /// Wraps all seeds anew and remembers under what, all or nothing. `rewrap` gets each active record
+    /// and the wrapped seeds of its versions, and gives all of it as it is to be. The old forms are
+    /// destroyed, in the file and in its log.
     ///
     /// # Errors
     /// [`Error::Database`] and what `rewrap` gives; nothing changes then.
     pub fn rewrap(
         &mut self,
-        fingerprint: &[u8; 16],
-        mut rewrap: impl FnMut(Record, &[u8]) -> Result<(Record, Vec<u8>), Error>,
+        enrolment: &Enrolment,
+        mut rewrap: impl FnMut(Record, Vec<Vec<u8>>) -> Result<(Record, Vec<Vec<u8>>), Error>,
     ) -> Result<Vec<Record>, Error> {
-        let path = self.path.clone();
-        let fail = |e| database(&path, e);
         let mut changed = Vec::new();
         for record in self.records()? {
             if record.revoked.is_none() {
-                let wrapped = self.wrapped(record.id)?;
-                changed.push(rewrap(record, &wrapped)?);
+                let numbers = record.versions.iter().map(|version| version.number);
+                let wrapped = numbers.map(|number| self.wrapped(record.id, number));
+                let wrapped = wrapped.collect::<Result<_, _>>()?;
+                changed.push(rewrap(record, wrapped)?);
             }
         }
-        let transaction = self.connection.transaction().map_err(fail)?;
-        for (record, wrapped) in &changed {
-            let values = params![record.id.0, wrapped, record.protection.name()];
-            transaction
-                .execute(
-                    "UPDATE keys SET wrapped = ?2, protection = ?3 WHERE id = ?1",
-                    values,
-                )
-                .map_err(fail)?;
-        }
-        transaction
-            .execute("UPDATE root SET fingerprint = ?1", [fingerprint])
-            .map_err(fail)?;
-        transaction.commit().map_err(fail)?;
+        self.write(|t| {
+            for (record, wrapped) in &changed {
+                t.execute(
+                    "UPDATE keys SET protection = ?2 WHERE id = ?1",
+                    params![record.id.0, record.protection.name()],
+                )?;
+                set_grants(t, record.id, &record.grants)?;
+                for (version, wrapped) in record.versions.iter().zip(wrapped) {
+                    t.execute(
+                        "UPDATE versions SET wrapped = ?3 WHERE key = ?1 AND number = ?2",
+                        params![record.id.0, version.number, wrapped],
+                    )?;
+                }
+            }
+            t.execute(
+                "UPDATE root SET fingerprint = ?1, kek = ?2",
+                params![enrolment.fingerprint, enrolment.kek],
+            )
+        })?;
         self.empty_log("wrapped seeds from before");
         Ok(changed.into_iter().map(|(record, _)| record).collect())
     }
@@ -272,24 +298,74 @@ impl Store {
         }
     }
 
-    /// Revokes an active key and destroys its wrapped seed, in the file and in its log.
+    /// Revokes an active key and destroys its wrapped seeds, in the file and in its log.
     ///
     /// # Errors
     /// [`Error::Database`], [`Error::NoSuchKey`]; the key stays active then.
-    pub fn revoke(&self, id: KeyId, revocation: &Revocation) -> Result<(), Error> {
-        let changed = self.run(|c| {
-            c.execute(
-                "UPDATE keys SET wrapped = NULL, revoked_at = ?2, reason = ?3
-                 WHERE id = ?1 AND revoked_at IS NULL",
+    pub fn revoke(&mut self, id: KeyId, revocation: &Revocation) -> Result<(), Error> {
+        let changed = self.write(|t| {
+            t.execute("UPDATE versions SET wrapped = NULL WHERE key = ?1", [id.0])?;
+            t.execute(
+                "UPDATE keys SET revoked_at = ?2, reason = ?3 WHERE id = ?1 AND revoked_at IS NULL",
                 params![id.0, revocation.at as i64, revocation.reason],
             )
         })?;
         if changed != 1 {
             return Err(Error::NoSuchKey(id.to_string()));
         }
-        self.empty_log("the wrapped seed of a revoked key");
+        self.empty_log("wrapped seeds of a revoked key");
         Ok(())
     }
+}
+
+fn insert(
+    t: &Transaction<'_>,
+    record: &Record,
+    wrapped: &[Option<Vec<u8>>],
+) -> rusqlite::Result<()> {
+    t.execute(
+        "INSERT INTO keys (id, algorithm, label, owner, protection, created_at, revoked_at, reason,
+                           grants, grants_tag)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            record.id.0,
+            record.algorithm.name(),
+            record.label,
+            record.owner,
+            record.protection.name(),
+            record.created_at as i64,
+            record.revoked.as_ref().map(|revoked| revoked.at as i64),
+            record.revoked.as_ref().map(|revoked| &revoked.reason),
+            grant::to_bytes(&record.grants.list),
+            record.grants.tag,
+        ],
+    )?;
+    for (version, wrapped) in record.versions.iter().zip(wrapped) {
+        insert_version(t, record.id, version, wrapped.as_deref())?;
+    }
+    Ok(())
+}
+
+fn insert_version(
+    t: &Transaction<'_>,
+    id: KeyId,
+    version: &Version,
+    wrapped: Option<&[u8]>,
+) -> rusqlite::Result<()> {
+    let (created, public) = (version.created_at as i64, version.public.as_bytes());
+    t.execute(
+        "INSERT INTO versions (key, number, created_at, public, wrapped) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![id.0, version.number, created, public, wrapped],
+    )
+    .map(drop)
+}
+
+fn set_grants(t: &Transaction<'_>, id: KeyId, grants: &Grants) -> rusqlite::Result<()> {
+    t.execute(
+        "UPDATE keys SET grants = ?2, grants_tag = ?3 WHERE id = ?1",
+        params![id.0, grant::to_bytes(&grants.list), grants.tag],
+    )
+    .map(drop)
 }
 
 fn database(path: &Path, source: rusqlite::Error) -> Error {
@@ -304,42 +380,6 @@ fn database(path: &Path, source: rusqlite::Error) -> Error {
             source,
         },
     }
-}
-
-/// A record from its row, or what is wrong with the row.
-fn record(row: &Row<'_>) -> Result<Record, String> {
-    fn column<T: rusqlite::types::FromSql>(row: &Row<'_>, name: &str) -> Result<T, String> {
-        row.get(name).map_err(|e| format!("column {name}: {e}"))
-    }
-    let id = KeyId(column(row, "id")?);
-    let of_key = |why: String| format!("key {id}: {why}");
-    let read = || -> Result<Record, String> {
-        let algorithm: String = column(row, "algorithm")?;
-        let protection: String = column(row, "protection")?;
-        let public: Vec<u8> = column(row, "public")?;
-        let revoked_at: Option<i64> = column(row, "revoked_at")?;
-        Ok(Record {
-            id,
-            algorithm: algorithm
-                .parse()
-                .map_err(|e: quantumos_pqc::Error| e.to_string())?,
-            label: column(row, "label")?,
-            owner: column(row, "owner")?,
-            version: column(row, "version")?,
-            protection: Protection::from_name(&protection)
-                .ok_or_else(|| format!("unknown protection {protection:?}"))?,
-            created_at: column::<i64>(row, "created_at")?.max(0) as u64,
-            revoked: match revoked_at {
-                Some(at) => Some(Revocation {
-                    at: at.max(0) as u64,
-                    reason: column(row, "reason")?,
-                }),
-                None => None,
-            },
-            public: PublicKey::from_bytes(&public).map_err(|e| e.to_string())?,
-        })
-    };
-    read().map_err(of_key)
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@
 
 use crate::root_file::{self, Protected, RootFile, SoftwareSealed};
 use crate::settings::Settings;
+use crate::store::Enrolment;
 use crate::tpm::{self, Conditions, Proofs, Tcti, TpmError};
 use crate::{Error, conditions, file};
-use quantumos_pqc::{Kek, RootKey, Secret};
+use quantumos_pqc::{Authenticator, Kek, RootKey, Secret};
 use std::path::{Path, PathBuf};
 
 /// What protects the root key, and with it each key, at rest.
@@ -37,11 +38,14 @@ impl Protection {
     }
 }
 
-/// An open root key. Only the key encryption keys derived from it stay in memory.
+/// An open root key and what is derived from it.
 #[derive(Debug, Clone)]
 pub struct Opened {
-    /// Wraps new seeds; opens those of its version.
+    root: RootKey,
+    /// Wraps new seeds; opens those of its version, which all are.
     pub kek: Kek,
+    /// Authenticates what the store says in the clear.
+    pub authenticator: Authenticator,
     /// How the root key is protected at rest.
     pub protection: Protection,
     /// Which root key it is.
@@ -54,9 +58,6 @@ pub struct Opened {
 
 /// A PIN as the TPM compares it.
 pub type Pin = Secret<32>;
-
-/// The version of the key encryption key in use. Rotation, when it comes, keeps this in the store.
-const KEK_VERSION: u32 = 1;
 
 /// Where the root key file is.
 #[must_use]
@@ -84,19 +85,19 @@ fn next_path(state: &Path) -> PathBuf {
     state.join("root.next")
 }
 
-/// Opens the root key, or enrols a new one when neither the file nor `stored` (the fingerprint
-/// that the key store remembers) says that there was one.
+/// Opens the root key, or enrols a new one when neither the file nor `stored` (what the key store
+/// remembers) says that there was one.
 ///
 /// # Errors
 /// See [`Error`]; nothing changes on disk then.
 pub fn open(
     state: &Path,
     settings: &Settings,
-    stored: Option<[u8; 16]>,
+    stored: Option<Enrolment>,
     pin: Option<&Pin>,
 ) -> Result<Opened, Error> {
     if let Some(stored) = stored {
-        settle(state, stored)?;
+        settle(state, stored.fingerprint)?;
     }
     let path = root_path(state);
     let (file, root) = match read(&path)? {
@@ -111,19 +112,19 @@ pub fn open(
             (file, root)
         }
     };
-    let opened = Opened::of(&file, &root)?;
+    let opened = Opened::of(&file, root, stored.map_or(1, |stored| stored.kek))?;
     if opened.fingerprint != file.fingerprint {
         let why = "its fingerprint is not that of the root key in it".into();
         return Err(Error::Damaged { path, why });
     }
-    if stored.is_some_and(|stored| stored != opened.fingerprint) {
+    if stored.is_some_and(|stored| stored.fingerprint != opened.fingerprint) {
         return Err(Error::OtherRoot(path));
     }
     Ok(opened)
 }
 
 impl Opened {
-    fn of(file: &RootFile, root: &RootKey) -> Result<Self, Error> {
+    fn of(file: &RootFile, root: RootKey, kek: u32) -> Result<Self, Error> {
         let (protection, pinned, conditions) = match &file.protected {
             Protected::Tpm(sealed) => {
                 let mut conditions = Vec::new();
@@ -134,11 +135,33 @@ impl Opened {
             Protected::Software(_) => (Protection::Software, None, Vec::new()),
         };
         Ok(Self {
-            kek: root.kek(KEK_VERSION)?,
-            protection,
+            kek: root.kek(kek)?,
+            authenticator: root.authenticator()?,
             fingerprint: root.fingerprint()?,
+            root,
+            protection,
             pinned,
             conditions,
+        })
+    }
+
+    /// What the store is to remember.
+    #[must_use]
+    pub fn enrolment(&self) -> Enrolment {
+        Enrolment {
+            fingerprint: self.fingerprint,
+            kek: self.kek.version(),
+        }
+    }
+
+    /// The same root key with the next key encryption key.
+    ///
+    /// # Errors
+    /// [`Error::Crypto`].
+    pub fn with_next_kek(&self) -> Result<Self, Error> {
+        Ok(Self {
+            kek: self.root.kek(self.kek.version().saturating_add(1))?,
+            ..self.clone()
         })
     }
 }
@@ -155,7 +178,7 @@ pub fn renew(
     pin: Option<&Pin>,
 ) -> Result<Opened, Error> {
     let (file, root) = protect(state, settings, pin)?;
-    let new = Opened::of(&file, &root)?;
+    let new = Opened::of(&file, root, old.kek.version().saturating_add(1))?;
     if old.protection == Protection::Tpm && new.protection != Protection::Tpm {
         return Err(Error::SoftwareNotAllowed);
     }

@@ -216,8 +216,7 @@ fn settings(swtpm: &Swtpm, directory: &Path) -> Settings {
 fn signs(keyring: &Keyring) {
     for record in keyring.records() {
         let signature = keyring.sign(record.id, b"m", b"").unwrap();
-        let bytes = signature.as_bytes();
-        assert!(verify(record.algorithm, &record.public, b"m", bytes, b"").unwrap());
+        assert!(verify(&record, None, b"m", &signature, b"").unwrap());
     }
 }
 

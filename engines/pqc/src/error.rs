@@ -43,6 +43,14 @@ pub enum Error {
     /// An algorithm number or name that this release does not implement.
     #[error("unknown algorithm {0}")]
     UnknownAlgorithm(String),
+    /// An operation that an algorithm isn't for.
+    #[error("{algorithm} can not {operation}")]
+    WrongKind {
+        /// The algorithm's name.
+        algorithm: &'static str,
+        /// What was asked of it.
+        operation: &'static str,
+    },
     /// A wrapped value was made under another version of the key encryption key.
     #[error("wrapped under key version {found}, this is key version {have}")]
     KekVersion {

@@ -1,12 +1,15 @@
-//! Post-quantum signatures and key wrapping over bytes.
+//! Keys of post-quantum, hybrid and symmetric algorithms, and their wrapping, over bytes.
 //!
-//! ML-DSA-87 (FIPS 204) by two independent implementations: one signs, the other checks every
-//! signature before it leaves. Seeds at rest are wrapped by AES-256-GCM under a versioned key that
+//! [`SecretKey`] and [`PublicHalf`] are keys of any algorithm in the registry; ML-DSA-87 signatures are
+//! made by one implementation and checked by another before they leave. Seeds at rest are wrapped by AES-256-GCM under a versioned key that
 //! HKDF-SHA-512 derives from a root key. No disk, no clock, no bus: bytes in, bytes out.
 
+mod algorithm;
 mod aws_lc;
 pub mod boot_policy;
 mod error;
+mod hybrid;
+mod key;
 mod mldsa;
 mod root;
 mod secret;
@@ -14,10 +17,12 @@ mod secret;
 mod vectors;
 mod wrap;
 
+pub use algorithm::{Algorithm, Entry, Kind, REGISTRY};
 pub use error::Error;
+pub use key::{PublicHalf, SecretKey};
 pub use mldsa::{
     CONTEXT_MAX, PUBLIC_KEY_LEN, PublicKey, SEED_LEN, SIGNATURE_LEN, Signature, SigningKey,
 };
-pub use root::{RootKey, open_secret, password_key, pin_value, seal_secret};
+pub use root::{Authenticator, RootKey, open_secret, password_key, pin_value, seal_secret};
 pub use secret::Secret;
-pub use wrap::{Algorithm, Binding, Kek, POLICY_MAX, WrappedSeed};
+pub use wrap::{Binding, Kek, POLICY_MAX, WrappedSeed};

@@ -2,7 +2,8 @@
 //! signs (hedged) and verifies; fips204 expands the same seed once and checks every signature
 //! before it leaves, so that a fault in one implementation cannot give a key away.
 
-use crate::{Error, Secret, aws_lc};
+use crate::aws_lc::dsa as aws_lc;
+use crate::{Error, Secret};
 use fips204::ml_dsa_87 as second;
 use fips204::traits::{KeyGen as _, SerDes as _, Verifier as _};
 use std::fmt;
@@ -161,7 +162,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-fn check_context(context: &[u8]) -> Result<(), Error> {
+pub(crate) fn check_context(context: &[u8]) -> Result<(), Error> {
     if context.len() > CONTEXT_MAX {
         return Err(Error::TooLong {
             what: "context string",

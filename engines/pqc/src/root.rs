@@ -5,7 +5,8 @@
 use crate::{Error, Kek, Secret};
 use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use aws_lc_rs::hkdf::{HKDF_SHA512, KeyType, Prk, Salt};
+use aws_lc_rs::hkdf::{self, KeyType, Prk, Salt};
+use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
 const SALT: &[u8] = b"quantumos root key v1";
@@ -31,7 +32,18 @@ pub(crate) fn hkdf_sha512(
     info: &[&[u8]],
     out: &mut [u8],
 ) -> Result<(), Error> {
-    let prk: Prk = Salt::new(HKDF_SHA512, salt).extract(secret);
+    hkdf(hkdf::HKDF_SHA512, salt, secret, info, out)
+}
+
+/// HKDF with an output of at most 255 hashes.
+pub(crate) fn hkdf(
+    hash: hkdf::Algorithm,
+    salt: &[u8],
+    secret: &[u8],
+    info: &[&[u8]],
+    out: &mut [u8],
+) -> Result<(), Error> {
+    let prk: Prk = Salt::new(hash, salt).extract(secret);
     prk.expand(info, Len(out.len()))
         .and_then(|okm| okm.fill(out))
         .map_err(|_| Error::Library("HKDF"))
@@ -70,6 +82,16 @@ impl RootKey {
         Ok(Kek::new(version, secret))
     }
 
+    /// The key that authenticates what a store says in the clear, such as who may use a key.
+    ///
+    /// # Errors
+    /// [`Error::Library`].
+    pub fn authenticator(&self) -> Result<Authenticator, Error> {
+        let secret =
+            Secret::fill_with(|out| hkdf_sha512(SALT, self.0.expose(), &[b"authenticator"], out))?;
+        Ok(Authenticator(secret))
+    }
+
     /// Sixteen public bytes that name this root key without telling anything about it.
     ///
     /// # Errors
@@ -93,6 +115,33 @@ pub fn password_key(password: &[u8], salt: &[u8; 16]) -> Result<Secret<32>, Erro
             .hash_password_into(password, salt, out)
             .map_err(|_| Error::Library("Argon2id"))
     })
+}
+
+/// Authenticates facts by HMAC-SHA-512.
+#[derive(Debug, Clone)]
+pub struct Authenticator(Secret<32>);
+
+impl Authenticator {
+    /// A tag over named facts about something; each part counts with its length.
+    #[must_use]
+    pub fn tag(&self, domain: &str, parts: &[&[u8]]) -> [u8; 32] {
+        let key = hmac::Key::new(hmac::HMAC_SHA512, self.0.expose());
+        let mut context = hmac::Context::with_key(&key);
+        for part in [domain.as_bytes()].iter().chain(parts) {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut out = [0; 32];
+        out.copy_from_slice(&context.sign().as_ref()[..32]);
+        out
+    }
+
+    /// Whether a tag is right, in constant time.
+    #[must_use]
+    pub fn verify(&self, domain: &str, parts: &[&[u8]], tag: &[u8]) -> bool {
+        let expected = self.tag(domain, parts);
+        aws_lc_rs::constant_time::verify_slices_are_equal(&expected, tag).is_ok()
+    }
 }
 
 /// What a TPM compares for a PIN: a digest, so that a PIN of any length fits the TPM's limit. The TPM
@@ -179,6 +228,20 @@ mod tests {
         assert_ne!(a.kek(1).unwrap(), b.kek(1).unwrap());
         assert_ne!(a.fingerprint().unwrap(), b.fingerprint().unwrap());
         assert_eq!(a.fingerprint().unwrap(), a.clone().fingerprint().unwrap());
+    }
+
+    #[test]
+    fn tags_are_bound_to_root_domain_and_each_part() {
+        let (a, b) = (
+            root(1).authenticator().unwrap(),
+            root(2).authenticator().unwrap(),
+        );
+        let tag = a.tag("d", &[b"ab", b"c"]);
+        assert!(a.verify("d", &[b"ab", b"c"], &tag));
+        assert!(!b.verify("d", &[b"ab", b"c"], &tag));
+        assert!(!a.verify("e", &[b"ab", b"c"], &tag));
+        assert!(!a.verify("d", &[b"a", b"bc"], &tag));
+        assert!(!a.verify("d", &[b"ab", b"c"], &tag[1..]));
     }
 
     #[test]

@@ -3,9 +3,8 @@
 //! every byte is either checked or authenticated, so no truncation or flipped bit goes unseen.
 
 use crate::root::gcm;
-use crate::{Error, SEED_LEN, Secret};
+use crate::{Algorithm, Error, SEED_LEN, Secret};
 use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
-use std::str::FromStr;
 use zeroize::Zeroizing;
 
 /// Longest policy in bytes.
@@ -15,53 +14,6 @@ const MAGIC: &[u8; 3] = b"QWS";
 const FORMAT: u8 = 1;
 const DOMAIN: &[u8] = b"quantumos wrapped seed v1\0";
 const SEALED_LEN: usize = SEED_LEN + 16;
-
-/// The algorithms whose seeds can be wrapped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Algorithm {
-    /// FIPS 204, parameter set 87.
-    MlDsa87,
-}
-
-impl Algorithm {
-    /// All of them.
-    pub const ALL: [Self; 1] = [Self::MlDsa87];
-
-    /// The name on the bus and in the store.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::MlDsa87 => "ML-DSA-87",
-        }
-    }
-
-    fn number(self) -> u16 {
-        match self {
-            Self::MlDsa87 => 1,
-        }
-    }
-
-    fn from_number(number: u16) -> Result<Self, Error> {
-        Self::ALL
-            .into_iter()
-            .find(|a| a.number() == number)
-            .ok_or_else(|| Error::UnknownAlgorithm(format!("number {number}")))
-    }
-}
-
-impl FromStr for Algorithm {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        Self::ALL
-            .into_iter()
-            .find(|a| a.name() == name)
-            .ok_or_else(|| {
-                let shown: String = name.chars().take(32).collect();
-                Error::UnknownAlgorithm(format!("{shown:?}"))
-            })
-    }
-}
 
 /// What a wrapped seed is bound to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -128,3 +128,123 @@ async fn keys_that_the_tpm_seals_sign_and_verify() {
     let (code, error) = ctl(&bus, &["keys", "create", "x", "--algorithm", "RSA"]).await;
     assert_eq!(code, 6, "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_encrypt_are_rotated_and_granted() {
+    let bus = PrivateBus::start().unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let mut settings = quantumd::Settings::default();
+    settings.tpm.tcti = "device:/nonexistent/tpm".into();
+    settings.protection.allow_software = true;
+    let _running = bus.serve::<Quantumd>(root.path(), settings).await.unwrap();
+    let path = |name: &str| root.path().join(name).to_str().unwrap().to_owned();
+    let done = async |arguments: &[&str]| {
+        let (code, json) = ctl(&bus, arguments).await;
+        assert_eq!(code, 0, "{arguments:?}: {json}");
+        json
+    };
+    let (plain, sealed, back) = (path("plain"), path("sealed"), path("back"));
+    std::fs::write(&plain, vec![7; 200_000]).unwrap();
+    done(&["keys", "create", "data", "--algorithm", "AES-256-GCM"]).await;
+    let file = done(&["keys", "encrypt", "data", &plain, "-o", &sealed]).await;
+    assert!(file["bytes"].as_u64().unwrap() > 200_000, "{file}");
+    let key = done(&["keys", "rotate", "data"]).await;
+    assert_eq!(
+        (&key["version"], key["versions"].as_array().unwrap().len()),
+        (&2.into(), 2)
+    );
+    assert_eq!(done(&["keys", "rewrap"]).await["kek_version"], 2);
+    done(&["keys", "decrypt", "data", &sealed, "-o", &back]).await;
+    assert_eq!(std::fs::read(&back).unwrap(), vec![7; 200_000]);
+    let (code, error) = ctl(
+        &bus,
+        &["keys", "decrypt", "data", &plain, "-o", &path("no")],
+    )
+    .await;
+    assert_eq!((code, &error["error"]["code"]), (2, &2.into()), "{error}");
+    assert!(!std::fs::exists(path("no")).unwrap() && !std::fs::exists(path("no.new")).unwrap());
+
+    done(&[
+        "keys",
+        "create",
+        "mail",
+        "--algorithm",
+        "X25519+ML-KEM-1024",
+    ])
+    .await;
+    let (one, two, carried) = (path("one"), path("two"), path("ciphertext"));
+    let sent = done(&["keys", "encapsulate", "mail", "--secret", &one]).await;
+    std::fs::write(&carried, sent["ciphertext"].as_str().unwrap()).unwrap();
+    done(&["keys", "decapsulate", "mail", &carried, "--secret", &two]).await;
+    assert_eq!(std::fs::read(&one).unwrap(), std::fs::read(&two).unwrap());
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(&two).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let key = done(&["keys", "grant", "data", "--user", "daemon", "encrypt"]).await;
+    assert_eq!(
+        key["grants"],
+        serde_json::json!([["user", "1", ["encrypt"]]])
+    );
+    let key = done(&["keys", "ungrant", "data", "--user", "1"]).await;
+    assert_eq!(key["grants"], serde_json::json!([]));
+    let (code, _) = ctl(
+        &bus,
+        &["keys", "grant", "data", "--user", "no such user", "sign"],
+    )
+    .await;
+    assert_eq!(code, 2);
+    let registry = done(&["crypto", "algorithms"]).await;
+    assert_eq!(registry["algorithms"][0]["name"], "ML-DSA-87");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_of_the_pcrs_is_approved_without_a_bus() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (key, approvals) = (path("key.pem"), path("approvals.json"));
+    let made = Command::new("openssl")
+        .args(["genpkey", "-algorithm", "RSA", "-out", &key])
+        .output()
+        .await
+        .unwrap();
+    assert!(made.status.success());
+    for pcr in ["7", "11"] {
+        std::fs::write(path(pcr), "00".repeat(32) + "\n").unwrap();
+    }
+    let future = format!("11={}", "AB".repeat(32));
+    let approve = async |more: &[&str]| {
+        let fixed = ["--json", "keys", "approve", "--private-key", &key];
+        Command::new(env!("CARGO_BIN_EXE_quantumctl-under-test"))
+            .args(fixed)
+            .args(["--values-from", directory.path().to_str().unwrap()])
+            .args(more)
+            .env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
+            .output()
+            .await
+            .unwrap()
+    };
+    for more in [
+        &["-o", &approvals][..],
+        &["-o", &approvals, "--value", &future],
+    ] {
+        let output = approve(more).await;
+        assert!(output.status.success(), "{output:?}");
+    }
+    let text = std::fs::read(&approvals).unwrap();
+    let read = quantumd::tpm::policy::approvals(&text).unwrap();
+    assert_eq!(read.len(), 2);
+    let values = |second| [(7, [0; 32]), (11, [second; 32])].into();
+    for (approval, value) in read.iter().zip([0, 0xAB]) {
+        let policy = quantumos_pqc::boot_policy::pcr_policy(&values(value)).unwrap();
+        assert_eq!(
+            (&approval.pcrs[..], approval.policy),
+            (&[7, 11][..], policy)
+        );
+    }
+    let output = approve(&["--pcr", "8"]).await;
+    assert!(
+        !output.status.success() && output.stdout.is_empty(),
+        "{output:?}"
+    );
+}

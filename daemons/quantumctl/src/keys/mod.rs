@@ -6,6 +6,7 @@ mod message;
 mod model;
 mod render;
 mod root;
+mod usage;
 
 use std::{
     collections::HashMap,
@@ -61,6 +62,38 @@ pub enum KeysCommand {
         #[arg(long, default_value = "")]
         reason: String,
     },
+    /// Give a key a new version: it signs and encrypts, older ones verify and decrypt
+    Rotate {
+        /// Id, beginning of an id, or label
+        key: String,
+    },
+    /// Let a user, group or unit use a key
+    Grant {
+        /// Id, beginning of an id, or label
+        key: String,
+        #[command(flatten)]
+        subject: usage::Subject,
+        /// What for: sign, verify, encrypt, decrypt, decapsulate, rotate
+        #[arg(required = true)]
+        operations: Vec<String>,
+    },
+    /// Take a grant back
+    Ungrant {
+        /// Id, beginning of an id, or label
+        key: String,
+        #[command(flatten)]
+        subject: usage::Subject,
+    },
+    /// Encrypt a file or a pipe of any size
+    Encrypt(usage::StreamArgs),
+    /// Decrypt what encrypt made
+    Decrypt(usage::StreamArgs),
+    /// Make a secret and the ciphertext that carries it to a key
+    Encapsulate(usage::EncapsulateArgs),
+    /// Open a ciphertext that encapsulate made
+    Decapsulate(usage::DecapsulateArgs),
+    /// Wrap all keys under the next key encryption key
+    Rewrap,
     /// Give the TPM the PIN that opens the root key
     Unlock(root::UnlockArgs),
     /// Seal a new root key under what configuration asks for, and wrap all keys anew
@@ -152,6 +185,18 @@ pub async fn run(bus: &Bus, output: &Output, command: &KeysCommand) -> Result<()
                 .await?;
             show(output, &read(bus, &key.path).await?)
         }
+        KeysCommand::Rotate { key } => usage::rotate(bus, output, key).await,
+        KeysCommand::Grant {
+            key,
+            subject,
+            operations,
+        } => usage::grant(bus, output, key, subject, operations).await,
+        KeysCommand::Ungrant { key, subject } => usage::ungrant(bus, output, key, subject).await,
+        KeysCommand::Encrypt(args) => usage::stream(bus, output, args, "Encrypt").await,
+        KeysCommand::Decrypt(args) => usage::stream(bus, output, args, "Decrypt").await,
+        KeysCommand::Encapsulate(args) => usage::encapsulate(bus, output, args).await,
+        KeysCommand::Decapsulate(args) => usage::decapsulate(bus, output, args).await,
+        KeysCommand::Rewrap => usage::rewrap(bus, output).await,
         KeysCommand::Unlock(args) => root::unlock(bus, output, args).await,
         KeysCommand::Reseal(args) => root::reseal(bus, output, args).await,
         KeysCommand::Approve(args) => approve(output, args),

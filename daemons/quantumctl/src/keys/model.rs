@@ -19,6 +19,12 @@ pub struct Key {
     pub owner: u32,
     /// Version of the key material.
     pub version: u32,
+    /// Number and time of each version.
+    #[serde(default)]
+    pub versions: Vec<(u32, u64)>,
+    /// Who else may use it: kind, subject and operations.
+    #[serde(default)]
+    pub grants: Vec<(String, String, Vec<String>)>,
     /// `active` or `revoked`.
     pub state: String,
     /// `tpm` or `software`.
@@ -83,6 +89,8 @@ pub(crate) mod tests {
             label: label.into(),
             owner: 0,
             version: 1,
+            versions: Vec::new(),
+            grants: Vec::new(),
             state: "active".into(),
             protection: "tpm".into(),
             created_at: 1_763_726_400_000_000,

@@ -61,6 +61,13 @@ pub fn details(key: &Key, style: Style, zone: &TimeZone) -> String {
         ("Version", key.version.to_string()),
         ("Created", local(key.created_at, zone)),
     ];
+    if let Some((_, at)) = key.versions.last().filter(|(number, _)| *number > 1) {
+        rows.push(("Rotated", local(*at, zone)));
+    }
+    for (kind, subject, operations) in &key.grants {
+        let words = operations.join(" ");
+        rows.push(("Grant", escape(&format!("{kind} {subject}: {words}"))));
+    }
     if key.revoked_at != 0 {
         rows.push(("Revoked", local(key.revoked_at, zone)));
         rows.push(("Reason", escape(&key.revocation_reason)));

@@ -188,7 +188,7 @@ b2  evil\\x1b[1A  ML-DSA-87  active  tpm             0  2025-11-21 12:00:00
         json,
         json!({
             "id": "a1", "algorithm": "ML-DSA-87", "label": "release", "owner": 0, "version": 1,
-            "state": "active", "protection": "tpm", "created_at": 1_763_726_400_000_000_u64,
+            "versions": [], "grants": [], "state": "active", "protection": "tpm", "created_at": 1_763_726_400_000_000_u64,
             "revoked_at": 0, "revocation_reason": "", "path": "/org/quantumos/keys/a1",
         })
     );

@@ -4,11 +4,12 @@
 use crate::Error;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::stat::SFlag;
+use nix::sys::stat::{FileStat, SFlag};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -16,7 +17,7 @@ use zeroize::Zeroizing;
 pub(super) const LIMIT: usize = 64 << 20;
 
 /// How long a pipe may take to give everything.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads all that the descriptor holds. Blocks.
 pub(super) fn read(descriptor: OwnedFd) -> Result<Vec<u8>, Error> {
@@ -41,19 +42,43 @@ fn refuse(why: impl Into<String>) -> Error {
     Error::argument("message descriptor", why)
 }
 
+/// The status of a descriptor that is open for reading; `which` names it in the error.
+pub(super) fn reading(descriptor: &OwnedFd, which: &str) -> Result<FileStat, Error> {
+    let refuse = |why: &str| Error::argument(format!("{which} descriptor"), why);
+    let status = nix::sys::stat::fstat(descriptor).map_err(|e| refuse(e.desc()))?;
+    let flags = nix::fcntl::fcntl(descriptor, nix::fcntl::FcntlArg::F_GETFL)
+        .map_err(|e| refuse(e.desc()))?;
+    let flags = OFlag::from_bits_retain(flags);
+    if flags.contains(OFlag::O_PATH) || flags & OFlag::O_ACCMODE == OFlag::O_WRONLY {
+        return Err(refuse("not open for reading"));
+    }
+    Ok(status)
+}
+
+/// A sealed memfd that holds a secret for a caller, to be read from its start.
+pub(super) fn secret(bytes: &[u8]) -> Result<OwnedFd, Error> {
+    use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    let fail = |error: std::io::Error| Error::file(Path::new("memfd:quantumd-secret"), error);
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let memory = memfd_create(c"quantumd-secret", flags).map_err(|e| fail(e.into()))?;
+    let memory = File::from(memory);
+    memory.write_all_at(bytes, 0).map_err(fail)?;
+    let seals = SealFlag::F_SEAL_SHRINK
+        | SealFlag::F_SEAL_GROW
+        | SealFlag::F_SEAL_WRITE
+        | SealFlag::F_SEAL_SEAL;
+    fcntl(&memory, FcntlArg::F_ADD_SEALS(seals)).map_err(|e| fail(e.into()))?;
+    Ok(memory.into())
+}
+
 /// `patience` is for a pipe; without it only a file will do.
 fn read_bounded(
     descriptor: OwnedFd,
     limit: usize,
     patience: Option<Duration>,
 ) -> Result<Vec<u8>, Error> {
-    let status = nix::sys::stat::fstat(&descriptor).map_err(|e| refuse(e.desc()))?;
-    let flags = nix::fcntl::fcntl(&descriptor, nix::fcntl::FcntlArg::F_GETFL)
-        .map_err(|e| refuse(e.desc()))?;
-    let flags = OFlag::from_bits_retain(flags);
-    if flags.contains(OFlag::O_PATH) || flags & OFlag::O_ACCMODE == OFlag::O_WRONLY {
-        return Err(refuse("not open for reading"));
-    }
+    let status = reading(&descriptor, "message")?;
     let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
     match (kind, patience) {
         (SFlag::S_IFREG, _) => read_regular(&File::from(descriptor), limit, status.st_size),

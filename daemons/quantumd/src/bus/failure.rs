@@ -11,12 +11,20 @@ impl From<Error> for BusError {
     fn from(error: Error) -> Self {
         use quantumos_ledger::Error as Ledger;
         use quantumos_pqc::Error as Crypto;
+        use quantumos_resonance::Error as Stream;
         let text = error.to_string();
         match error {
             Error::Argument { .. } => Self::InvalidArgument(text),
             Error::Tpm(TpmError::WrongPin { .. }) => Self::NotAuthorized(text),
-            Error::TooLarge { .. } | Error::TooManyKeys { .. } => Self::LimitExceeded(text),
-            Error::NoSuchKey(_) => Self::NotFound(text),
+            Error::TooLarge { .. } | Error::TooManyKeys { .. } | Error::TooMany { .. } => {
+                Self::LimitExceeded(text)
+            }
+            Error::NoSuchKey(_) | Error::NoSuchVersion { .. } => Self::NotFound(text),
+            Error::Stream(Stream::Library(_)) => {
+                tracing::error!("{text}");
+                Self::Internal(text)
+            }
+            Error::Stream(_) => Self::InvalidArgument(text),
             Error::Revoked { .. } => Self::KeyRevoked(text),
             Error::Busy(_) => Self::Busy(text),
             Error::Locked(_)
@@ -37,10 +45,12 @@ impl From<Error> for BusError {
             Error::Ledger(Ledger::OutOfRange { .. }) => Self::NotFound(text),
             Error::Ledger(Ledger::Limit { .. }) => Self::LimitExceeded(text),
             Error::Ledger(Ledger::Malformed { .. }) => Self::InvalidArgument(text),
-            Error::Crypto(Crypto::UnknownAlgorithm(_)) => Self::NotSupported(text),
-            Error::Crypto(Crypto::Length { .. } | Crypto::TooLong { .. }) => {
-                Self::InvalidArgument(text)
+            Error::Crypto(Crypto::UnknownAlgorithm(_) | Crypto::WrongKind { .. }) => {
+                Self::NotSupported(text)
             }
+            Error::Crypto(
+                Crypto::Length { .. } | Crypto::TooLong { .. } | Crypto::Malformed { .. },
+            ) => Self::InvalidArgument(text),
             Error::Crypto(_) | Error::Ledger(_) | Error::Worker => {
                 tracing::error!("{text}");
                 Self::Internal(text)

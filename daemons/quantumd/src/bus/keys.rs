@@ -2,9 +2,9 @@
 
 use super::failure::Answer;
 use super::{CREATE, Shared, descriptor, key_path, options};
-use crate::{Error, keyring};
+use crate::Error;
 use quantumos_dbus::{Dictionary, Error as BusError};
-use quantumos_pqc::{Algorithm, PublicKey};
+use quantumos_pqc::{Algorithm, PublicHalf};
 use std::sync::Arc;
 use zbus::message::Header;
 use zbus::{OwnedFd, OwnedObjectPath};
@@ -60,9 +60,9 @@ impl Keys1 {
     ) -> Result<bool, BusError> {
         let algorithm: Algorithm = algorithm.parse().map_err(Error::Crypto)?;
         let context = options::context(&options)?;
-        let public = PublicKey::from_bytes(public_key).map_err(Error::Crypto)?;
+        let public = PublicHalf::from_bytes(algorithm, public_key).map_err(Error::Crypto)?;
         let (message, signature) = (inline(message)?, inline(signature)?);
-        let work = move || keyring::verify(algorithm, &public, &message, &signature, &context);
+        let work = move || Ok(public.verify(&message, &signature, &context)?);
         Ok(self.0.workers.run(work).await?)
     }
 
@@ -77,11 +77,11 @@ impl Keys1 {
     ) -> Result<bool, BusError> {
         let algorithm: Algorithm = algorithm.parse().map_err(Error::Crypto)?;
         let context = options::context(&options)?;
-        let public = PublicKey::from_bytes(public_key).map_err(Error::Crypto)?;
+        let public = PublicHalf::from_bytes(algorithm, public_key).map_err(Error::Crypto)?;
         let signature = inline(signature)?;
         let work = move || {
             let message = descriptor::read_file(message.into())?;
-            keyring::verify(algorithm, &public, &message, &signature, &context)
+            Ok(public.verify(&message, &signature, &context)?)
         };
         Ok(self.0.verifiers.run(work).await?)
     }

@@ -7,17 +7,48 @@ use quantumos_pqc::CONTEXT_MAX;
 
 /// Refuses any option.
 pub(super) fn none(options: &Dictionary) -> Answer<()> {
-    match options.keys().min() {
+    only(options, &[])
+}
+
+/// Refuses options that a method does not know.
+fn only(options: &Dictionary, known: &[&str]) -> Answer<()> {
+    let strange = options
+        .keys()
+        .filter(|name| !known.contains(&name.as_str()));
+    match strange.min() {
         None => Ok(()),
         Some(name) => Err(unknown(name).into()),
     }
 }
 
-/// The context string of a signature (`context`, ay, at most 255 bytes); empty when absent.
+/// The context string of a signature or stream (`context`, ay, at most 255 bytes); empty when absent.
 pub(super) fn context(options: &Dictionary) -> Answer<Vec<u8>> {
-    if let Some(name) = options.keys().filter(|name| *name != "context").min() {
-        return Err(unknown(name).into());
-    }
+    only(options, &["context"])?;
+    context_in(options)
+}
+
+/// A context string, and the version (`version`, u) that is meant; none when absent.
+pub(super) fn context_and_version(options: &Dictionary) -> Answer<(Vec<u8>, Option<u32>)> {
+    only(options, &["context", "version"])?;
+    Ok((context_in(options)?, version_in(options)?))
+}
+
+/// The version (`version`, u) that is meant; none when absent.
+pub(super) fn version(options: &Dictionary) -> Answer<Option<u32>> {
+    only(options, &["version"])?;
+    version_in(options)
+}
+
+fn version_in(options: &Dictionary) -> Answer<Option<u32>> {
+    let Some(value) = options.get("version") else {
+        return Ok(None);
+    };
+    let number = u32::try_from(value.clone())
+        .map_err(|_| Error::argument("option version", "has to be a number (u)"))?;
+    Ok(Some(number))
+}
+
+fn context_in(options: &Dictionary) -> Answer<Vec<u8>> {
     let Some(value) = options.get("context") else {
         return Ok(Vec::new());
     };
@@ -74,5 +105,14 @@ mod tests {
             assert!(error.contains(words), "{error}");
         }
         assert!(none(&options(&[("context", vec![1u8].into())])).is_err());
+        assert_eq!(
+            version(&options(&[("version", 3u32.into())])).unwrap(),
+            Some(3)
+        );
+        assert_eq!(version(&options(&[])).unwrap(), None);
+        assert!(version(&options(&[("version", "3".into())])).is_err());
+        assert!(version(&options(&[("context", vec![1u8].into())])).is_err());
+        let both = options(&[("version", 3u32.into()), ("context", vec![1u8].into())]);
+        assert_eq!(context_and_version(&both).unwrap(), (vec![1], Some(3)));
     }
 }

@@ -31,13 +31,18 @@ impl Quantum1 {
                 } else {
                     "not locked"
                 };
-                let detail = format!("AWS-LC signs, fips204 verifies each; memory {memory}");
-                ("ready", detail)
+                ("ready", format!("memory {memory}"))
             }
         };
         Algorithm::ALL
             .iter()
-            .map(|algorithm| (algorithm.name().into(), state.into(), detail.clone()))
+            .map(|algorithm| {
+                let detail = match problem {
+                    Some(_) => detail.clone(),
+                    None => format!("{}; {detail}", algorithm.entry().library),
+                };
+                (algorithm.name().into(), state.into(), detail)
+            })
             .collect()
     }
 }

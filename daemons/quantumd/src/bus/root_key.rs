@@ -1,7 +1,7 @@
 //! `org.quantumos.RootKey1` on the root object: what the TPM asks for before it gives the root key.
 
 use super::failure::Answer;
-use super::{Shared, UNLOCK, descriptor};
+use super::{MANAGE, Shared, UNLOCK, descriptor};
 use crate::Error;
 use quantumos_dbus::Error as BusError;
 use std::sync::Arc;
@@ -62,6 +62,21 @@ impl RootKey1 {
             keyring.reseal(old.as_ref().map(|p| &p[..]), new.as_ref().map(|p| &p[..]))
         })
         .await
+    }
+
+    #[zbus(out_args("version"))]
+    async fn rotate_kek(&self, #[zbus(header)] header: Header<'_>) -> Result<u32, BusError> {
+        self.0.context.authority.check(&header, MANAGE).await?;
+        self.0.ensure_open().await?;
+        let keyring = self.0.keyring.clone();
+        let version = self.0.workers.run(move || keyring.rotate_kek()).await?;
+        self.0.tell_root().await?;
+        Ok(version)
+    }
+
+    #[zbus(property)]
+    fn kek_version(&self) -> u32 {
+        self.0.keyring.kek_version()
     }
 
     #[zbus(property)]

@@ -1,0 +1,149 @@
+//! The trail of what is done with keys and credentials: every use and every change, allowed or not,
+//! with who asked. It goes to the journal in structured fields, and to every sink that is added.
+
+use crate::record::KeyId;
+use std::fmt;
+
+/// What was done, or asked for and refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// A key was made.
+    Create,
+    /// A key got a new version.
+    Rotate,
+    /// Somebody got a grant.
+    Grant,
+    /// Somebody lost a grant.
+    Ungrant,
+    /// A key was revoked.
+    Revoke,
+    /// Keys left the store, wrapped for another host.
+    Backup,
+    /// Keys came into the store from a backup.
+    Restore,
+    /// A key was used: the operation's name.
+    Use(&'static str),
+    /// A credential was set or got a new version.
+    CredentialSet,
+    /// A credential was read by a unit.
+    CredentialRead,
+    /// A credential's units or state changed.
+    CredentialChange,
+}
+
+impl Action {
+    /// The word in the journal.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Rotate => "rotate",
+            Self::Grant => "grant",
+            Self::Ungrant => "ungrant",
+            Self::Revoke => "revoke",
+            Self::Backup => "backup",
+            Self::Restore => "restore",
+            Self::Use(operation) => operation,
+            Self::CredentialSet => "credential-set",
+            Self::CredentialRead => "credential-read",
+            Self::CredentialChange => "credential-change",
+        }
+    }
+}
+
+/// Who asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    /// A caller on the bus, by user id.
+    User(u32),
+    /// A unit, by systemd's word.
+    Unit(String),
+    /// The daemon itself, by schedule.
+    Daemon,
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(uid) => write!(f, "uid {uid}"),
+            Self::Unit(name) => write!(f, "unit {name}"),
+            Self::Daemon => f.write_str("quantumd"),
+        }
+    }
+}
+
+/// One line of the trail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Microseconds of CLOCK_REALTIME.
+    pub time: u64,
+    /// What.
+    pub action: Action,
+    /// On what: the key's id, or the credential's name.
+    pub object: String,
+    /// Which version of it, 0 where that makes no sense.
+    pub version: u32,
+    /// Who asked.
+    pub who: Who,
+    /// Further facts, such as an algorithm, a reason or a grant; never a secret.
+    pub detail: String,
+    /// Why it was refused or failed; `None` when it was done.
+    pub refusal: Option<String>,
+}
+
+impl Event {
+    /// Something that was done with a key, now.
+    #[must_use]
+    pub fn of_key(action: Action, key: KeyId, version: u32, who: Who, detail: String) -> Self {
+        Self {
+            time: crate::record::now(),
+            action,
+            object: key.to_string(),
+            version,
+            who,
+            detail,
+            refusal: None,
+        }
+    }
+}
+
+/// Something that keeps the trail. Called in the order of events of one object; must not block long.
+pub trait Sink: fmt::Debug + Send + Sync {
+    /// Keeps one event. Troubles are the sink's own to report: what was done is done.
+    fn record(&self, event: &Event);
+}
+
+/// The trail.
+#[derive(Debug, Default)]
+pub struct Audit {
+    sinks: Vec<Box<dyn Sink>>,
+}
+
+impl Audit {
+    /// A trail that these sinks keep beside the journal.
+    #[must_use]
+    pub fn new(sinks: Vec<Box<dyn Sink>>) -> Self {
+        Self { sinks }
+    }
+
+    /// Writes one event.
+    pub fn record(&self, event: &Event) {
+        let (action, object) = (event.action.name(), &event.object);
+        let (version, who, detail) = (event.version, &event.who, &event.detail);
+        match &event.refusal {
+            // Uses can be many; the rest is what an administrator reads.
+            None if matches!(event.action, Action::Use(_)) => tracing::debug!(
+                target: "quantumd::audit", action, %object, version, %who, detail, "key used"
+            ),
+            None => tracing::info!(
+                target: "quantumd::audit", action, %object, version, %who, detail, "done"
+            ),
+            Some(refusal) => tracing::warn!(
+                target: "quantumd::audit", action, %object, version, %who, detail, refusal, "refused"
+            ),
+        }
+        for sink in &self.sinks {
+            sink.record(event);
+        }
+    }
+}
