@@ -19,7 +19,6 @@ pub mod trace;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod window;
-mod wire;
 
 pub use density::Density;
 pub use error::Error;

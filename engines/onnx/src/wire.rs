@@ -4,8 +4,8 @@ use crate::Error;
 
 /// The value of a field.
 pub(crate) enum Value<'a> {
-    /// A number; no reader here needs which.
-    Number,
+    /// A number.
+    Number(u64),
     /// Bytes.
     Data(&'a [u8]),
 }
@@ -14,7 +14,7 @@ impl<'a> Value<'a> {
     pub(crate) fn data(&self) -> Result<&'a [u8], Error> {
         match self {
             Self::Data(data) => Ok(data),
-            Self::Number => Err(Error::Model("a number where bytes belong".into())),
+            Self::Number(_) => Err(Error::new("a number where bytes belong")),
         }
     }
 }
@@ -45,7 +45,7 @@ pub(crate) fn fields(data: &[u8]) -> impl Iterator<Item = Result<(u32, Value<'_>
         if rest.is_empty() {
             return None;
         }
-        let item = one(&mut rest).ok_or_else(|| Error::Model("truncated, or not protobuf".into()));
+        let item = one(&mut rest).ok_or_else(|| Error::new("truncated, or not protobuf"));
         if item.is_err() {
             rest = &[];
         }
@@ -61,17 +61,14 @@ pub(crate) fn only<'a>(data: &'a [u8], wanted: u32, what: &str) -> Result<&'a [u
             return value.data();
         }
     }
-    Err(Error::Model(format!("no {what}")))
+    Err(Error::new(format!("no {what}")))
 }
 
 fn one<'a>(rest: &mut &'a [u8]) -> Option<(u32, Value<'a>)> {
     let key = read_varint(rest)?;
     let number = u32::try_from(key >> 3).ok()?;
     let value = match key & 7 {
-        0 => {
-            read_varint(rest)?;
-            Value::Number
-        }
+        0 => Value::Number(read_varint(rest)?),
         2 => {
             let length = usize::try_from(read_varint(rest)?).ok()?;
             let (data, more) = rest.split_at_checked(length)?;
