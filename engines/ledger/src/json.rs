@@ -34,6 +34,9 @@ pub enum Value {
 pub struct Object(Vec<(String, Value)>);
 
 fn order(a: &str, b: &str) -> Ordering {
+    if a.is_ascii() && b.is_ascii() {
+        return a.cmp(b);
+    }
     a.encode_utf16().cmp(b.encode_utf16())
 }
 
