@@ -58,6 +58,7 @@
 #define ACTION_SYSLOG 50
 #define ACTION_SYSINFO 51
 #define ACTION_PERSONALITY 52
+#define ACTION_DENIED 53
 
 /* How the end of a system call is looked at: call.kind. */
 #define CALL_NONE 0
@@ -201,6 +202,14 @@ struct config {
 	__u32 path_accesses;	/* WATCH_* that any watched path has: others need no path */
 	__u32 everywhere;	/* actions of class file that are reported whatever the path: 1 << (ACTION_* - 10) */
 	__u32 limits[EVENT_CLASSES];	/* events a second of one cgroup that are reported; 0 for all */
+	__u32 reserved;
+};
+
+/* Which executions are refused; 0 stands for any inode or any cgroup. */
+struct deny_key {
+	__u64 inode;
+	__u64 cgroup;
+	__u32 device;
 	__u32 reserved;
 };
 

@@ -12,5 +12,6 @@
 #include "surface.h"
 #include "syscall.h"
 #include "call.h"
+#include "deny.h"
 
 char LICENSE[] SEC("license") = "GPL";

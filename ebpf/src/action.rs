@@ -103,6 +103,9 @@ actions! {
     SysInfo = ACTION_SYSINFO, "sysinfo";
     /// A process changed how it is executed. Argument: the persona; 0x40000 takes address randomisation away.
     Personality = ACTION_PERSONALITY, "personality";
+    /// An execution was refused by [`crate::Denial`]. Path: the program, script or interpreter. Nothing has to be
+    /// asked for to see it.
+    Denied = ACTION_DENIED, "execve";
 }
 
 impl Action {
@@ -121,10 +124,10 @@ impl Action {
         }
     }
 
-    /// The actions of a class.
+    /// The actions of a class that probes look for.
     pub fn of(class: Class) -> impl Iterator<Item = Self> {
         let all = Self::ALL.iter().copied();
-        all.filter(move |action| action.class() == class)
+        all.filter(move |action| action.class() == class && *action != Self::Denied)
     }
 
     pub(crate) fn from_number(number: u32) -> Option<Self> {

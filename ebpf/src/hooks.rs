@@ -80,6 +80,18 @@ impl Hooked {
         self.duties.insert(duty, own);
         maps::set_calls(ebpf, &self.duties)
     }
+
+    /// Has system calls left alone again; the probe at their end goes with the last that needs it.
+    pub(crate) fn remove_duty(&mut self, ebpf: &mut Ebpf, duty: Duty) -> Result<(), Error> {
+        if self.duties.remove(&duty).is_none() {
+            return Ok(());
+        }
+        maps::set_calls(ebpf, &self.duties)?;
+        if self.duties.values().all(|own| *own) {
+            self.detach(ebpf, SYSCALL_EXIT.0);
+        }
+        Ok(())
+    }
 }
 
 /// Finds out whether security hooks fire and whether functions can be hooked, with the programs for opens. They stay
@@ -231,6 +243,15 @@ pub(crate) fn cover(
     })
 }
 
+/// Opens a file and looks whether that was seen.
+pub(crate) fn opens_fire(ebpf: &Ebpf) -> Result<bool, Error> {
+    let hook = HOOKS.iter().find(|hook| hook.class == Class::Open);
+    match hook {
+        Some(hook) => Ok(!matches!(provoke(ebpf, hook)?, Trial::Silent)),
+        None => Ok(true),
+    }
+}
+
 enum Trial {
     Fired,
     Silent,
@@ -242,6 +263,10 @@ fn trial(ebpf: &Ebpf, hook: &Hook) -> Result<Trial, Error> {
     if matches!(hook.point, Point::Tracepoint(_)) {
         return Ok(Trial::Fired);
     }
+    provoke(ebpf, hook)
+}
+
+fn provoke(ebpf: &Ebpf, hook: &Hook) -> Result<Trial, Error> {
     let seen = |ebpf| {
         Ok(maps::counters(ebpf, "seen")?
             .get(&hook.class)

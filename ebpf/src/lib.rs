@@ -21,8 +21,10 @@ mod attach;
 mod calls;
 mod coverage;
 mod decode;
+mod deny;
 mod error;
 mod event;
+mod expected;
 mod histogram;
 mod hooks;
 mod maps;
@@ -41,6 +43,7 @@ mod layout {
 pub use action::{Action, ActionEvent, Peer, Target};
 pub use coverage::{Coverage, State};
 pub use decode::{DecodeError, decode};
+pub use deny::Denial;
 pub use error::Error;
 pub use event::{
     Ancestor, Class, ConnectEvent, Context, Event, ExecEvent, ExitEvent, FileId, ForkEvent,

@@ -195,3 +195,52 @@ fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
     }
     array
 }
+
+/// The content of the maps that say what is reported.
+pub(crate) fn steering(
+    ebpf: &Ebpf,
+) -> Result<BTreeMap<&'static str, BTreeMap<Vec<u8>, Vec<u8>>>, Error> {
+    let mut all = BTreeMap::new();
+    let find = |map: &'static str| ebpf.map(map).ok_or(Error::Missing(map));
+
+    let map = "config";
+    let array: Array<_, Config> = Array::try_from(find(map)?).map_err(failed(map))?;
+    let config = array.get(&0, 0).map_err(failed(map))?;
+    let words = [config.path_accesses, config.everywhere];
+    let words = words.into_iter().chain(config.limits);
+    let bytes = words.flat_map(u32::to_ne_bytes).collect();
+    all.insert(map, BTreeMap::from([(Vec::new(), bytes)]));
+
+    let map = "watched_paths";
+    let trie: LpmTrie<_, PathKey, u8> = LpmTrie::try_from(find(map)?).map_err(failed(map))?;
+    let entries = trie.iter().filter_map(Result::ok).map(|(key, value)| {
+        let length = (key.prefix_len() / 8) as usize;
+        let path = key.data();
+        (path.iter().take(length).copied().collect(), vec![value])
+    });
+    all.insert(map, entries.collect());
+
+    let map = "watched_names";
+    all.insert(map, entries_of::<NameKey>(find(map)?, map)?);
+    let map = "ignored_comms";
+    all.insert(map, entries_of::<[u8; 16]>(find(map)?, map)?);
+    let map = "ignored_cgroups";
+    let filter: HashMap<_, u64, u8> = HashMap::try_from(find(map)?).map_err(failed(map))?;
+    let entries = filter
+        .iter()
+        .filter_map(Result::ok)
+        .map(|(key, value)| (key.to_ne_bytes().to_vec(), vec![value]));
+    all.insert(map, entries.collect());
+    Ok(all)
+}
+
+fn entries_of<K: Pod + AsRef<[u8]>>(
+    map: &Map,
+    name: &'static str,
+) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Error> {
+    let found: HashMap<_, K, u8> = HashMap::try_from(map).map_err(failed(name))?;
+    let entries = found.iter().filter_map(Result::ok);
+    Ok(entries
+        .map(|(key, value)| (key.as_ref().to_vec(), vec![value]))
+        .collect())
+}

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use aya::{Btf, Ebpf, EbpfLoader};
 
 use crate::action::Action;
-use crate::actions;
+use crate::actions::{self, Works};
 use crate::coverage::{Coverage, State};
+use crate::deny::{Denial, Policy};
 use crate::error::Error;
 use crate::event::Class;
+use crate::expected::Expected;
 use crate::hooks::{self, Hooked};
 use crate::maps;
 use crate::ring::{Ring, Rings};
@@ -72,6 +74,9 @@ pub struct SecurityProbes {
     ebpf: Ebpf,
     coverage: Vec<Coverage>,
     hooked: Hooked,
+    works: Works,
+    policy: Policy,
+    expected: Expected,
     rings: Option<Rings>,
 }
 
@@ -149,10 +154,14 @@ impl SecurityProbes {
             return Err(Error::NothingAttached(reasons.join("; ")));
         }
         let rings = Rings::new(rings).map_err(Error::Wait)?;
+        let expected = Expected::of(&ebpf)?;
         Ok(Self {
             ebpf,
             coverage,
             hooked,
+            works,
+            policy: Policy::default(),
+            expected,
             rings: Some(rings),
         })
     }
@@ -211,7 +220,9 @@ impl SecurityProbes {
     /// When a watch is not possible (then the old list stays), or a map cannot be changed.
     pub fn set_watches(&mut self, watches: &[Watch]) -> Result<(), Error> {
         let compiled = watch::compile(watches)?;
-        maps::set_watches(&mut self.ebpf, &compiled)
+        let done = maps::set_watches(&mut self.ebpf, &compiled);
+        self.expected = Expected::of(&self.ebpf)?;
+        done
     }
 
     /// Replaces the list of thread names whose events are dropped in the kernel.
@@ -220,7 +231,9 @@ impl SecurityProbes {
     ///
     /// When a name is not possible (then the old list stays), or the map cannot be changed.
     pub fn set_ignored_comms(&mut self, comms: &[Vec<u8>]) -> Result<(), Error> {
-        maps::set_ignored_comms(&mut self.ebpf, comms)
+        let done = maps::set_ignored_comms(&mut self.ebpf, comms);
+        self.expected = Expected::of(&self.ebpf)?;
+        done
     }
 
     /// Replaces the list of cgroup v2 ids whose events are dropped in the kernel.
@@ -229,7 +242,90 @@ impl SecurityProbes {
     ///
     /// When the map cannot be changed.
     pub fn set_ignored_cgroups(&mut self, cgroups: &[u64]) -> Result<(), Error> {
-        maps::set_ignored_cgroups(&mut self.ebpf, cgroups)
+        let done = maps::set_ignored_cgroups(&mut self.ebpf, cgroups);
+        self.expected = Expected::of(&self.ebpf)?;
+        done
+    }
+
+    /// Takes the hooks of an action away, whatever is done after that is not seen.
+    ///
+    /// # Errors
+    ///
+    /// When a map cannot be changed.
+    pub fn shed(&mut self, action: Action, reason: &str) -> Result<(), Error> {
+        actions::uncover(&mut self.ebpf, action, &mut self.hooked)?;
+        for row in &mut self.coverage {
+            if row.action == Some(action) {
+                (row.hook, row.state) = (String::new(), State::Off);
+                row.reason = reason.to_owned();
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives an action its hooks back, the best that work.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel's types cannot be read, or a map cannot be changed.
+    pub fn restore(&mut self, action: Action) -> Result<(), Error> {
+        let btf = Btf::from_sys_fs().map_err(Error::NoKernelTypes)?;
+        let new = actions::cover(&mut self.ebpf, &btf, action, &self.works, &mut self.hooked)?;
+        for row in &mut self.coverage {
+            if row.action == Some(action) {
+                row.clone_from(&new);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the kernel refuse executions. Only a security hook can do that: see the error where none fires.
+    ///
+    /// # Errors
+    ///
+    /// When no security hook works here, the entry is not possible, or the map is full.
+    pub fn deny(&mut self, denial: Denial) -> Result<(), Error> {
+        let (policy, hooked) = (&mut self.policy, &mut self.hooked);
+        policy.add(&mut self.ebpf, &self.works, hooked, denial)
+    }
+
+    /// Takes a refusal back; whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be changed.
+    pub fn allow(&mut self, denial: Denial) -> Result<bool, Error> {
+        let (policy, hooked) = (&mut self.policy, &mut self.hooked);
+        policy.remove(&mut self.ebpf, hooked, denial)
+    }
+
+    /// What is refused.
+    pub fn denials(&self) -> impl Iterator<Item = Denial> {
+        self.policy.entries()
+    }
+
+    /// Whether executions can be refused here; why not, else.
+    ///
+    /// # Errors
+    ///
+    /// The reason.
+    pub fn can_deny(&self) -> Result<(), &str> {
+        self.works.lsm.as_ref().copied().map_err(String::as_str)
+    }
+
+    /// Looks whether the maps hold what was put into them and whether the probes fire. What is found is tampering, or
+    /// a fault of the kernel's.
+    ///
+    /// # Errors
+    ///
+    /// When a map cannot be read.
+    pub fn verify(&self) -> Result<Vec<String>, Error> {
+        let mut found = self.expected.differences(&self.ebpf)?;
+        let opens = self.coverage.iter().find(|row| row.class == Class::Open);
+        if opens.is_some_and(|row| row.state.delivers()) && !hooks::opens_fire(&self.ebpf)? {
+            found.push("the probe of opens does not fire any more".to_owned());
+        }
+        Ok(found)
     }
 
     /// What the kernel says of each attached program.

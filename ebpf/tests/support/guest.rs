@@ -2,13 +2,14 @@
 //! tracepoints only), does every action each time, says what it saw, and switches the machine off.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::libc;
 use quantumos_ebpf::{
-    Access, Action, Class, Event, Pattern, Rings, SecurityProbes, Settings, Watch,
+    Access, Action, Class, Denial, Event, Pattern, Rings, SecurityProbes, Settings, Watch,
 };
 
 use crate::fire::Range;
@@ -158,6 +159,12 @@ fn pass(name: &str, security_hooks: bool, function_hooks: bool) -> bool {
         good &= shoot(name, &range, action, &mut rings);
     }
     good &= programs_and_files(name, &range, &mut rings);
+    good &= refusal(name, &range, &mut probes, &mut rings);
+    let changed = probes.verify().expect("maps");
+    if !changed.is_empty() {
+        println!("guest: {name}: FAILED, not as it was: {changed:?}");
+        good = false;
+    }
     let lost: u64 = probes.lost().expect("counters").values().sum();
     println!("guest: {name}: {lost} events lost");
     good && lost == 0
@@ -244,6 +251,41 @@ fn programs_and_files(name: &str, range: &Range, rings: &mut Rings) -> bool {
         }
     }
     exec && exit && open && connect
+}
+
+/// An execution is refused where security hooks fire, and is not refused any more afterwards.
+fn refusal(name: &str, range: &Range, probes: &mut SecurityProbes, rings: &mut Rings) -> bool {
+    if let Err(reason) = probes.can_deny() {
+        println!("guest: {name}: nothing can be refused: {reason}");
+        return true;
+    }
+    let program = range.directory.join("program");
+    fs::copy("/init", &program).expect("copy");
+    let meta = fs::metadata(&program).expect("metadata");
+    let denial = Denial::File {
+        inode: meta.ino(),
+        device_major: nix::sys::stat::major(meta.dev()) as u32,
+        device_minor: nix::sys::stat::minor(meta.dev()) as u32,
+        cgroup: None,
+    };
+    let run = || {
+        let child = Command::new(&program).arg("sleep").spawn();
+        child.and_then(|mut child| child.kill().and_then(|()| child.wait()))
+    };
+    probes.deny(denial).expect("deny");
+    let refused = run().is_err();
+    let told = wait(rings, &mut |event| match event {
+        Event::Action(event) => {
+            event.action == Action::Denied && event.path == program.as_os_str().as_encoded_bytes()
+        }
+        _ => false,
+    });
+    probes.allow(denial).expect("allow");
+    let again = run().is_ok();
+    if !(refused && told && again) {
+        println!("guest: {name}: FAILED, refused {refused}, told {told}, allowed again {again}");
+    }
+    refused && told && again
 }
 
 /// Whether an event comes within some seconds.

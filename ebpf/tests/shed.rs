@@ -1,0 +1,151 @@
+//! Probes that come and go, maps that others change, and executions that are refused.
+
+#![allow(clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use quantumos_ebpf::{Action, Class, Denial, Error, Event, Settings, State};
+use support::{load, wait_for};
+
+fn settings() -> Settings {
+    Settings {
+        classes: [Class::File, Class::Open].into(),
+        ignore_self: false,
+        ..Settings::default()
+    }
+}
+
+#[test]
+fn what_is_shed_is_not_seen_until_it_is_restored() {
+    let Some((mut probes, mut rings)) = load(&settings()) else {
+        return;
+    };
+    let directory = tempfile::tempdir().expect("directory");
+    let touch = |name: &str| {
+        let path = directory.path().join(name);
+        std::fs::create_dir(&path).expect("create");
+        std::fs::remove_dir(&path).expect("remove");
+        path.into_os_string().into_encoded_bytes()
+    };
+    let state = |probes: &quantumos_ebpf::SecurityProbes, action| {
+        let mut rows = probes.coverage().iter();
+        rows.find(|row| row.action == Some(action))
+            .map(|row| row.state)
+    };
+    let before = touch("before");
+    probes.shed(Action::MkDir, "for a test").expect("shed");
+    assert_eq!(state(&probes, Action::MkDir), Some(State::Off));
+    let between = touch("between");
+    probes.restore(Action::MkDir).expect("restore");
+    assert!(state(&probes, Action::MkDir).expect("a row").delivers());
+    let after = touch("after");
+    let mut seen = Vec::new();
+    wait_for(&mut rings, "the last removal", |event| match event {
+        Event::Action(event) => {
+            seen.push((event.action, event.path.clone()));
+            (event.action == Action::RmDir && event.path.ends_with(b"/after")).then_some(())
+        }
+        _ => None,
+    });
+    let has = |action, path: &Vec<u8>| {
+        let end = |seen: &Vec<u8>| path.ends_with(seen) || seen.ends_with(path);
+        seen.iter().any(|(one, seen)| *one == action && end(seen))
+    };
+    assert!(
+        has(Action::MkDir, &before) && has(Action::MkDir, &after),
+        "{seen:?}"
+    );
+    assert!(!has(Action::MkDir, &between), "{seen:?}");
+    assert!(
+        has(Action::RmDir, &between),
+        "others were shed, too: {seen:?}"
+    );
+}
+
+#[test]
+fn what_nobody_changed_is_as_it_was() {
+    let Some((mut probes, _rings)) = load(&settings()) else {
+        return;
+    };
+    assert_eq!(probes.verify().expect("maps"), [""; 0]);
+    probes
+        .set_ignored_comms(&[b"any".to_vec()])
+        .expect("change");
+    assert_eq!(probes.verify().expect("maps"), [""; 0]);
+}
+
+#[test]
+fn a_map_that_another_changes_is_told() {
+    let Some((probes, _rings)) = load(&settings()) else {
+        return;
+    };
+    // As somebody else with the rights would: by the map's number.
+    let mut changed = false;
+    for map in aya::maps::loaded_maps().filter_map(Result::ok) {
+        if map.name() == b"ignored_comms"
+            && let Ok(data) = aya::maps::MapData::from_id(map.id())
+        {
+            let map = aya::maps::Map::HashMap(data);
+            let mut map = aya::maps::HashMap::<_, [u8; 16], u8>::try_from(map).expect("map");
+            map.insert(*b"evil\0\0\0\0\0\0\0\0\0\0\0\0", 1, 0)
+                .expect("insert");
+            changed = true;
+        }
+    }
+    assert!(changed, "the map was not found");
+    let found = probes.verify().expect("maps");
+    assert!(
+        found.iter().any(|one| one.contains("ignored_comms")),
+        "{found:?}"
+    );
+}
+
+/// Only where security hooks fire can anything be refused; where they don't, that is said.
+#[test]
+fn an_execution_is_refused_and_allowed_again() {
+    let Some((mut probes, mut rings)) = load(&Settings {
+        classes: [Class::Kernel].into(),
+        ..Settings::default()
+    }) else {
+        return;
+    };
+    assert!(matches!(
+        probes.deny(Denial::Group(1)),
+        Err(Error::Settings { .. })
+    ));
+    let directory = tempfile::tempdir().expect("directory");
+    let program = directory.path().join("program");
+    std::fs::copy("/bin/true", &program).expect("copy");
+    let meta = std::fs::metadata(&program).expect("metadata");
+    let device = std::os::unix::fs::MetadataExt::dev(&meta);
+    let denial = Denial::File {
+        inode: std::os::unix::fs::MetadataExt::ino(&meta),
+        device_major: nix::sys::stat::major(device) as u32,
+        device_minor: nix::sys::stat::minor(device) as u32,
+        cgroup: None,
+    };
+    let run = || std::process::Command::new(&program).status();
+    if let Err(reason) = probes.can_deny() {
+        println!("skipped: no security hooks: {reason}");
+        assert!(matches!(
+            probes.deny(denial),
+            Err(Error::NothingAttached(_))
+        ));
+        assert!(run().expect("run").success());
+        return;
+    }
+    probes.deny(denial).expect("deny");
+    assert_eq!(
+        run().expect_err("refused").kind(),
+        std::io::ErrorKind::PermissionDenied
+    );
+    wait_for(&mut rings, "the refusal", |event| match event {
+        Event::Action(event) if event.action == Action::Denied => {
+            event.path.ends_with(b"/program").then_some(())
+        }
+        _ => None,
+    });
+    assert!(probes.allow(denial).expect("allow"));
+    assert!(run().expect("run").success());
+    assert_eq!(probes.denials().count(), 0);
+}
