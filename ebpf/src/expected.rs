@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use aya::Ebpf;
 
 use crate::error::Error;
-use crate::maps;
+use crate::maps::{self, Contents};
 
 /// The maps' content, as bytes, by map.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Expected {
-    maps: BTreeMap<&'static str, BTreeMap<Vec<u8>, Vec<u8>>>,
+    maps: Contents,
 }
 
 impl Expected {
@@ -28,10 +28,7 @@ impl Expected {
     }
 }
 
-fn differences(
-    then: &BTreeMap<&'static str, BTreeMap<Vec<u8>, Vec<u8>>>,
-    now: &BTreeMap<&'static str, BTreeMap<Vec<u8>, Vec<u8>>>,
-) -> Vec<String> {
+fn differences(then: &Contents, now: &Contents) -> Vec<String> {
     let mut found = Vec::new();
     for (name, then) in then {
         let empty = BTreeMap::new();

@@ -196,10 +196,11 @@ fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
     array
 }
 
+/// Entries as bytes, by map.
+pub(crate) type Contents = BTreeMap<&'static str, BTreeMap<Vec<u8>, Vec<u8>>>;
+
 /// The content of the maps that say what is reported.
-pub(crate) fn steering(
-    ebpf: &Ebpf,
-) -> Result<BTreeMap<&'static str, BTreeMap<Vec<u8>, Vec<u8>>>, Error> {
+pub(crate) fn steering(ebpf: &Ebpf) -> Result<Contents, Error> {
     let mut all = BTreeMap::new();
     let find = |map: &'static str| ebpf.map(map).ok_or(Error::Missing(map));
 

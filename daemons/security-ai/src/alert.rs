@@ -182,6 +182,31 @@ impl Alert {
         }
     }
 
+    /// An alert that this daemon's own probes or maps are not as it left them. `time` in microseconds of the real-time
+    /// clock.
+    #[must_use]
+    pub fn of_tampering(what: &str, accounts: &Accounts, time: u64) -> Self {
+        let uid = nix::unistd::getuid().as_raw();
+        let executable = std::env::current_exe().unwrap_or_default();
+        Self {
+            rule: "0f6f2c55-6d0f-4f0c-9f0e-6a3f5f6f7c21".into(),
+            title: "Probes Tampered With".into(),
+            level: "critical".into(),
+            tags: vec!["attack.defense-evasion".into(), "attack.t1562.001".into()],
+            time,
+            class: "tampering".into(),
+            pid: std::process::id(),
+            uid,
+            user: accounts.get(uid).name.clone(),
+            unit: String::new(),
+            executable: printable(executable.as_os_str().as_encoded_bytes(), LIMIT),
+            command_line: String::new(),
+            ancestors: Vec::new(),
+            fields: BTreeMap::from([("TargetFilename".into(), printable(what.as_bytes(), LIMIT))]),
+            explanation: printable(what.as_bytes(), EXPLANATION_LIMIT),
+        }
+    }
+
     /// What makes two alerts equal: the rule, who, with which program, on what.
     #[must_use]
     pub fn key(&self) -> String {

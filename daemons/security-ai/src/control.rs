@@ -19,13 +19,30 @@ use zbus::Connection;
 /// The most failing rules named in a problem.
 const NAMED: usize = 3;
 
+/// What is seen through which hook, shared by the task that learns of changes and the object that shows it.
+#[derive(Debug, Clone, Default)]
+pub struct SharedCoverage(Arc<RwLock<Vec<Coverage>>>);
+
+impl SharedCoverage {
+    /// Shares it.
+    #[must_use]
+    pub fn new(rows: Vec<Coverage>) -> Self {
+        Self(Arc::new(RwLock::new(rows)))
+    }
+
+    /// Replaces it.
+    pub fn set(&self, rows: Vec<Coverage>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = rows;
+    }
+}
+
 /// Rules and the thread that applies them.
 pub struct Control {
     root: PathBuf,
     connection: Connection,
     status: Status,
     commander: Option<Commander>,
-    coverage: Vec<Coverage>,
+    coverage: SharedCoverage,
     ruling: RwLock<Arc<Ruling>>,
     settings: Mutex<Settings>,
 }
@@ -36,7 +53,7 @@ impl Control {
         connection: Connection,
         status: Status,
         commander: Option<Commander>,
-        coverage: Vec<Coverage>,
+        coverage: SharedCoverage,
         ruling: Arc<Ruling>,
         settings: Settings,
     ) -> Self {
@@ -72,7 +89,9 @@ impl Control {
                 c.reason.clone(),
             )
         };
-        self.coverage.iter().map(row).collect()
+        let rows = self.coverage.0.read();
+        let rows = rows.unwrap_or_else(PoisonError::into_inner);
+        rows.iter().map(row).collect()
     }
 
     /// What the thread counted; empty without one.

@@ -1,7 +1,8 @@
 //! security-ai as a daemon: puts its parts together, on a bus and on a source of events that are given.
 
 use crate::book::Book;
-use crate::control::{self, Control};
+use crate::budget::Usage;
+use crate::control::{self, Control, SharedCoverage};
 use crate::detector::Detector;
 use crate::follower;
 use crate::journal::Journal;
@@ -135,10 +136,14 @@ impl SecurityAi {
             dropped,
             crate::clock::real_time,
         ));
+        let limits = Usage {
+            cpu: settings.events.budget_cpu_per_mille.into(),
+            memory: settings.events.budget_memory_kib.into(),
+        };
         let (coverage, commander, thread) = match load(&list.watches) {
             Ok(source) => {
                 let coverage = source.coverage();
-                let (commander, thread) = watcher::start(source, detector, follow, output)?;
+                let (commander, thread) = watcher::start(source, detector, follow, limits, output)?;
                 (coverage, Some(commander), Some(thread))
             }
             Err(reason) => {
@@ -148,6 +153,7 @@ impl SecurityAi {
             }
         };
         status.set_problem("coverage", uncovered(&coverage)).await;
+        let coverage = SharedCoverage::new(coverage);
 
         let mut book = Book::new(
             settings.alerts.keep as usize,
@@ -177,6 +183,7 @@ impl SecurityAi {
             store,
             journal: Journal::new(surroundings.journal),
             lost: lost.clone(),
+            coverage: coverage.clone(),
             asks: asks.clone(),
             signalled: HashMap::new(),
             counted: BTreeSet::new(),

@@ -5,6 +5,7 @@
 
 use crate::alert::Alert;
 use crate::book::Outcome;
+use crate::control::SharedCoverage;
 use crate::follower::Said;
 use crate::journal::Journal;
 use crate::objects::{AlertObject, Security, SharedBook, alert_path, details};
@@ -12,6 +13,7 @@ use crate::settings::Alerts as AlertSettings;
 use crate::store::{Change, Store};
 use crate::watcher::Output;
 use quantumos_dbus::path;
+use quantumos_ebpf::Coverage;
 use quantumos_service::{Authority, Status};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -50,6 +52,7 @@ pub struct Keeper {
     pub(crate) store: Store,
     pub(crate) journal: Journal,
     pub(crate) lost: Arc<AtomicU64>,
+    pub(crate) coverage: SharedCoverage,
     pub(crate) asks: mpsc::Sender<Ask>,
     /// When each alert was last signalled.
     pub(crate) signalled: HashMap<u64, Instant>,
@@ -113,6 +116,7 @@ impl Keeper {
                     self.status.set_problem("journal", problem).await;
                 }
                 Output::Journal(Said::Lost(count)) => self.lost("log", count).await,
+                Output::Coverage(rows, shed) => self.covered(rows, shed).await,
             }
         }
         // One that was raised and had to leave in one go was never shown.
@@ -303,6 +307,28 @@ impl Keeper {
                 self.status.set_problem("alerts-file", Some(problem)).await;
                 self.due.get_or_insert(Instant::now() + RETRY);
             }
+        }
+    }
+
+    /// Hooks came or went.
+    async fn covered(&mut self, rows: Vec<Coverage>, shed: Option<String>) {
+        self.coverage.set(rows);
+        match &shed {
+            Some(sentence) => tracing::warn!("{sentence}"),
+            None => tracing::info!("everything is seen again that was shed for the budget"),
+        }
+        self.status.set_problem("budget", shed).await;
+        let sent = async {
+            let reference = self
+                .connection
+                .object_server()
+                .interface::<_, Security>(path::SECURITY)
+                .await?;
+            let emitter = reference.signal_emitter();
+            reference.get().await.coverage_changed(emitter).await
+        };
+        if let Err(error) = sent.await {
+            tracing::debug!(%error, "PropertiesChanged could not be sent");
         }
     }
 

@@ -8,6 +8,8 @@
 pub mod accounts;
 pub mod alert;
 pub mod book;
+pub mod budget;
+pub mod care;
 pub mod clock;
 pub mod control;
 mod daemon;
@@ -21,6 +23,7 @@ pub mod mask;
 pub mod message;
 pub mod objects;
 pub mod observed;
+pub mod own;
 pub mod proc;
 pub mod process;
 pub mod rules;

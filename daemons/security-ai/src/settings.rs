@@ -58,6 +58,12 @@ pub struct Events {
     /// The most events of a class that one control group may have reported in a second; programs, their ends and
     /// creations apart. 0 for all. Takes effect at the next start.
     pub group_rate: u32,
+    /// Thousandths of one core that the daemon may take before it sheds probes; 0 for no limit. Takes effect at the
+    /// next start.
+    pub budget_cpu_per_mille: u32,
+    /// KiB of resident memory that the daemon may take before it sheds probes; 0 for no limit. Takes effect at the
+    /// next start.
+    pub budget_memory_kib: u32,
 }
 
 /// How windows of what units do are cut.
@@ -102,6 +108,8 @@ impl Default for Events {
             execution_ring_kib: 1024,
             other_ring_kib: 256,
             group_rate: 20_000,
+            budget_cpu_per_mille: 20,
+            budget_memory_kib: 65_536,
         }
     }
 }

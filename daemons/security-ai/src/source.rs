@@ -1,7 +1,9 @@
 //! Where events come from: the kernel's probes, or in tests whatever stands in their place.
 
 use crate::settings::Events;
-use quantumos_ebpf::{Class, Coverage, Event, ProgramStatistics, Rings, SecurityProbes, Watch};
+use quantumos_ebpf::{
+    Action, Class, Coverage, Denial, Event, ProgramStatistics, Rings, SecurityProbes, Watch,
+};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -39,6 +41,36 @@ pub trait EventSource: Send {
     /// # Errors
     /// When the kernel refuses, with the reason.
     fn ignore(&mut self, commands: &[String]) -> Result<(), String>;
+    /// Takes the hooks of an action away.
+    ///
+    /// # Errors
+    /// When there are none, or the kernel refuses, with the reason.
+    fn shed(&mut self, action: Action, reason: &str) -> Result<(), String> {
+        let _ = reason;
+        Err(format!("{action} is not seen by hooks here"))
+    }
+    /// Gives an action its hooks back.
+    ///
+    /// # Errors
+    /// When there are none, or the kernel refuses, with the reason.
+    fn restore(&mut self, action: Action) -> Result<(), String> {
+        Err(format!("{action} is not seen by hooks here"))
+    }
+    /// What is not as this daemon left it, a sentence each.
+    ///
+    /// # Errors
+    /// When that can't be found out, with the reason.
+    fn verify(&self) -> Result<Vec<String>, String> {
+        Ok(Vec::new())
+    }
+    /// Has the kernel refuse executions, or no longer.
+    ///
+    /// # Errors
+    /// When it can't here, with the reason.
+    fn deny(&mut self, denial: Denial, on: bool) -> Result<(), String> {
+        let _ = (denial, on);
+        Err("executions can't be refused here".into())
+    }
     /// What is seen through which hook.
     fn coverage(&self) -> Vec<Coverage>;
     /// What the programs cost.
@@ -119,6 +151,30 @@ impl EventSource for Kernel {
         self.probes
             .set_ignored_comms(&bytes(commands))
             .map_err(|error| error.to_string())
+    }
+
+    fn shed(&mut self, action: Action, reason: &str) -> Result<(), String> {
+        let done = self.probes.shed(action, reason);
+        done.map_err(|error| error.to_string())
+    }
+
+    fn restore(&mut self, action: Action) -> Result<(), String> {
+        let done = self.probes.restore(action);
+        quantumos_service::memory::release();
+        done.map_err(|error| error.to_string())
+    }
+
+    fn verify(&self) -> Result<Vec<String>, String> {
+        self.probes.verify().map_err(|error| error.to_string())
+    }
+
+    fn deny(&mut self, denial: Denial, on: bool) -> Result<(), String> {
+        let done = if on {
+            self.probes.deny(denial)
+        } else {
+            self.probes.allow(denial).map(drop)
+        };
+        done.map_err(|error| error.to_string())
     }
 
     fn coverage(&self) -> Vec<Coverage> {

@@ -3,6 +3,8 @@
 //! then can't deliver is counted as lost: nothing vanishes uncounted.
 
 use crate::alert::Alert;
+use crate::budget::Usage;
+use crate::care::Care;
 use crate::clock::boot_time;
 use crate::detector::{Detector, Ruling};
 use crate::follower::{self, Follower, Said};
@@ -11,7 +13,7 @@ use crate::source::{Counters, EventSource};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use quantumos_ebpf::{Class, Watch};
+use quantumos_ebpf::{Class, Coverage, Denial, Watch};
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::sync::{Arc, mpsc};
@@ -30,6 +32,8 @@ pub enum Command {
     Rules(Arc<Ruling>, Vec<Watch>, oneshot::Sender<Result<(), String>>),
     /// Leave these threads' events out; says what the kernel refused.
     Ignore(Vec<String>, oneshot::Sender<Result<(), String>>),
+    /// Have the kernel refuse executions, or no longer; says why it can't.
+    Deny(Denial, bool, oneshot::Sender<Result<(), String>>),
     /// Say what was counted.
     Report(oneshot::Sender<BTreeMap<String, u64>>),
     /// End.
@@ -47,6 +51,8 @@ pub enum Output {
     Source(Option<String>),
     /// What became of following the journal.
     Journal(Said),
+    /// Hooks came or went: what is seen now, and a sentence while not all of it is.
+    Coverage(Vec<Coverage>, Option<String>),
 }
 
 /// The way to the thread.
@@ -71,6 +77,7 @@ pub fn start(
     source: Box<dyn EventSource>,
     detector: Detector,
     journal: follower::Settings,
+    limits: Usage,
     output: async_mpsc::Sender<Output>,
 ) -> std::io::Result<(Commander, JoinHandle<()>)> {
     let wake = Arc::new(EventFd::from_flags(
@@ -92,6 +99,7 @@ pub fn start(
         known: Counters::default(),
         check: None,
         failing: false,
+        care: Care::new(limits),
     };
     let thread = std::thread::Builder::new()
         .name("events".into())
@@ -111,6 +119,7 @@ struct Watcher {
     known: Counters,
     check: Option<Instant>,
     failing: bool,
+    care: Care,
 }
 
 impl Watcher {
@@ -134,9 +143,14 @@ impl Watcher {
                 self.messages();
             }
             if events {
-                let (source, detector, output) =
-                    (&mut self.source, &mut self.detector, &self.output);
+                let (source, detector, output, care) = (
+                    &mut self.source,
+                    &mut self.detector,
+                    &self.output,
+                    &mut self.care,
+                );
                 source.drain(BATCH, &mut |event| {
+                    care.count(&event);
                     detector.take(&event, &mut |alert| {
                         // Fails only when the daemon is stopping.
                         let _ = output.blocking_send(Output::Alert(Box::new(alert)));
@@ -147,6 +161,9 @@ impl Watcher {
             if self.check.is_some_and(|due| due <= Instant::now()) {
                 self.check = None;
                 self.check_losses();
+                if self.look_after() {
+                    self.check = Some(Instant::now() + CHECK);
+                }
             }
             if let Some(windows) = self.detector.windows()
                 && windows.due().is_some()
@@ -256,6 +273,9 @@ impl Watcher {
                 Command::Ignore(commands, done) => {
                     let _ = done.send(self.source.ignore(&commands));
                 }
+                Command::Deny(denial, on, done) => {
+                    let _ = done.send(self.source.deny(denial, on));
+                }
                 Command::Report(done) => {
                     self.check_losses();
                     let _ = done.send(self.report());
@@ -264,6 +284,18 @@ impl Watcher {
             }
         }
         true
+    }
+
+    /// Keeps within the budget and looks for tampering; whether to come back although nothing happens.
+    fn look_after(&mut self) -> bool {
+        let (output, mut said) = (&self.output, Vec::new());
+        self.care
+            .look_after(self.source.as_mut(), &mut |one| said.push(one));
+        for one in said {
+            // Fails only when the daemon is stopping.
+            let _ = output.blocking_send(one);
+        }
+        self.care.is_waiting()
     }
 
     fn check_losses(&mut self) {
@@ -309,6 +341,9 @@ impl Watcher {
                     .map(|(class, count)| (format!("{name}.{}", class.name()), *count)),
             );
         }
+        self.care.report(&mut out);
+        let waiting = self.output.max_capacity() - self.output.capacity();
+        out.insert("queue.alerts".into(), waiting as u64);
         for program in self.source.programs() {
             out.insert(format!("program.{}.runs", program.program), program.runs);
             let nanos = u64::try_from(program.run_time.as_nanos()).unwrap_or(u64::MAX);
