@@ -4,6 +4,7 @@
 
 mod error;
 pub mod keys;
+pub mod learn;
 mod paths;
 pub mod resource;
 pub mod security;
@@ -12,6 +13,7 @@ pub mod steppps;
 
 pub use error::Error;
 pub use keys::{Crypto1Proxy, Key1Proxy, Keys1Proxy, Quantum1Proxy, RootKey1Proxy};
+pub use learn::Learn1Proxy;
 pub use paths::{DIMENSIONS, SERVICES, Service, bus_name, path};
 pub use resource::{Decision1Proxy, Resource1Proxy};
 pub use security::{Alert1Proxy, Alerts1Proxy, Security1Proxy, Windows1Proxy};

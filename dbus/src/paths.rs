@@ -10,6 +10,8 @@ pub mod bus_name {
     pub const SECURITY: &str = "org.quantumos.Security1";
     /// resource-ai.
     pub const RESOURCE: &str = "org.quantumos.Resource1";
+    /// ai-learnd.
+    pub const LEARN: &str = "org.quantumos.Learn1";
 }
 
 /// Object paths.
@@ -30,6 +32,8 @@ pub mod path {
     pub const RESOURCE: &str = "/org/quantumos/resource";
     /// Collection of decisions; a decision is a child named by its id.
     pub const DECISIONS: &str = "/org/quantumos/resource/decisions";
+    /// Root object of ai-learnd.
+    pub const LEARN: &str = "/org/quantumos/learn";
 }
 
 /// The seven dimensions, in the order in which they are shown.
@@ -55,7 +59,7 @@ pub struct Service {
 }
 
 /// All daemons.
-pub const SERVICES: [Service; 4] = [
+pub const SERVICES: [Service; 5] = [
     Service {
         unit: "quantumd",
         bus_name: bus_name::QUANTUM,
@@ -75,5 +79,10 @@ pub const SERVICES: [Service; 4] = [
         unit: "resource-ai",
         bus_name: bus_name::RESOURCE,
         path: path::RESOURCE,
+    },
+    Service {
+        unit: "ai-learnd",
+        bus_name: bus_name::LEARN,
+        path: path::LEARN,
     },
 ];

@@ -4,7 +4,7 @@
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
-use crate::{crypto, keys, ledger, resource, security, status, steppps};
+use crate::{crypto, keys, learn, ledger, resource, security, status, steppps};
 
 /// Text after the help of the command itself.
 const AFTER: &str = "\
@@ -63,7 +63,7 @@ pub struct Global {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show the state of the four daemons
+    /// Show the state of the daemons
     Status(status::StatusArgs),
     /// Create, use, grant and revoke keys
     #[command(subcommand)]
@@ -80,6 +80,9 @@ pub enum Command {
     /// Look at pressure, forecasts and decisions; change the mode
     #[command(subcommand)]
     Resource(resource::ResourceCommand),
+    /// Look at the models that are learned on this host; train, roll back
+    #[command(subcommand)]
+    Learn(learn::LearnCommand),
     /// Show the seven dimensions of the host
     Steppps(steppps::StepppsArgs),
     /// Print a completion script for a shell

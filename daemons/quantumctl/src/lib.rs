@@ -8,6 +8,7 @@ mod crypto;
 mod error;
 mod generate;
 mod keys;
+mod learn;
 mod ledger;
 mod live;
 mod output;

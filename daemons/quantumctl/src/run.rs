@@ -9,7 +9,7 @@ use crate::{
     cli::{Cli, Command},
     crypto,
     error::Error,
-    generate, keys, ledger,
+    generate, keys, learn, ledger,
     output::{self, Output},
     resource, security, status, steppps,
     text::style::Style,
@@ -61,6 +61,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Crypto(command) => crypto::run(&bus, &output, command).await,
         Command::Security(command) => security::run(&bus, &output, command).await,
         Command::Resource(command) => resource::run(&bus, &output, command).await,
+        Command::Learn(command) => learn::run(&bus, &output, command).await,
         Command::Steppps(args) => steppps::run(&bus, &output, args).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Ledger(_) => Ok(()),
     }

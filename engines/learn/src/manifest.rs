@@ -27,6 +27,8 @@ pub struct Manifest {
     pub trained_at: u64,
     /// What the model is, in words.
     pub architecture: String,
+    /// Identifier, in quantumd, of the key that signs it.
+    pub signer: String,
     /// Seed of the training.
     pub seed: u64,
     /// Windows with a score above this are strange.

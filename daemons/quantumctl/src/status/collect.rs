@@ -76,6 +76,7 @@ async fn detail(bus: &Bus, service: &Service) -> Result<Detail, Error> {
         bus_name::QUANTUM => Detail::Quantum(bus.record(name, path, name).await?),
         bus_name::SECURITY => Detail::Security(bus.record(name, path, name).await?),
         bus_name::RESOURCE => Detail::Resource(resource(bus).await?),
+        bus_name::LEARN => Detail::Learn(bus.record(name, path, name).await?),
         _ => Detail::Steppps(steppps(bus).await?),
     })
 }

@@ -81,6 +81,24 @@ pub enum Detail {
     Resource(Resource),
     /// steppps-mgr.
     Steppps(Steppps),
+    /// ai-learnd.
+    Learn(Learn),
+}
+
+/// Windows, the model in force, the key.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all(deserialize = "PascalCase"))]
+pub struct Learn {
+    /// Windows that are kept to learn from.
+    pub windows: u32,
+    /// Windows that a training needs.
+    pub needed: u32,
+    /// Serial number of the model in force; 0 for none.
+    pub published: u64,
+    /// Whether a training is under way.
+    pub training: bool,
+    /// The key in quantumd that signs; empty before the first model.
+    pub signer: String,
 }
 
 /// The root key and the engines.

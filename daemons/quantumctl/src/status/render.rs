@@ -65,6 +65,7 @@ pub fn summary(service: &ServiceStatus) -> String {
         Some(Detail::Security(security)) => security_summary(security),
         Some(Detail::Resource(resource)) => resource_summary(resource),
         Some(Detail::Steppps(steppps)) => steppps_summary(steppps),
+        Some(Detail::Learn(learn)) => crate::learn::summary(learn),
     }
 }
 

@@ -15,6 +15,7 @@ async fn status_shows_every_daemon() {
         services::steppps(&bus).await,
         services::open_security(&bus).await,
         services::resource(&bus).await,
+        services::learn(&bus).await,
     );
     let run = ctl::run(&bus, &["status"]).await;
     assert_eq!(
@@ -27,6 +28,7 @@ quantumd     ready  0.1.0    protection tpm (SW)
 steppps-mgr  ready  0.1.0    dimensions 2/3, time attention
 security-ai  ready  0.1.0    coverage 1/1, 107 rules (1 failed), 0 events lost
 resource-ai  ready  0.1.0    mode observe, pressure cpu 1.5%
+ai-learnd    ready  0.1.0    model 2, 1200 windows
 ",
             ""
         )
@@ -56,7 +58,7 @@ async fn a_daemon_that_is_not_there_is_said_so() {
     assert!(run.out.contains(start), "{run:?}");
     assert_eq!(
         run.err,
-        "quantumctl: not running: quantumd, steppps-mgr, resource-ai\n"
+        "quantumctl: not running: quantumd, steppps-mgr, resource-ai, ai-learnd\n"
     );
     let run = ctl::run(&bus, &["status", "--json"]).await;
     assert_eq!((run.code, &run.json()["running"]), (3, &Json::Bool(false)));

@@ -7,6 +7,7 @@
 mod ctl;
 mod general;
 mod keys;
+mod learn;
 mod resource;
 mod security;
 mod services;

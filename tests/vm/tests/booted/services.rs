@@ -1,4 +1,4 @@
-//! Units, names and rights of the four daemons.
+//! Units, names and rights of the daemons.
 
 use std::time::Duration;
 
@@ -80,6 +80,7 @@ fn sandboxes_are_tight() {
             ("steppps-mgr", 2.0),
             ("security-ai", 4.0),
             ("resource-ai", 4.0),
+            ("ai-learnd", 2.0),
         ] {
             let line = guest.shell(&format!(
                 "systemd-analyze security --no-pager {unit}.service | tail -n 1"

@@ -83,7 +83,7 @@ fn it_starts_with_nothing_of_ours_in_etc_and_var() {
         guest.shell(
             "systemctl stop quantumos.target
              rm -rf /etc/quantumos /var/lib/quantumos /run/quantumos
-             systemctl start quantumos.target quantumd steppps-mgr security-ai resource-ai",
+             systemctl start quantumos.target quantumd steppps-mgr security-ai resource-ai ai-learnd",
         )?;
         all_active(guest)?;
         guest.shell("quantumctl keys create first >/dev/null")?;

@@ -1,0 +1,70 @@
+//! Takes windows from security-ai over the bus. What comes through the descriptor is untrusted: bounded and checked
+//! line by line.
+
+use crate::Error;
+use quantumos_dbus::Windows1Proxy;
+use quantumos_learn::Window;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::os::fd::OwnedFd;
+use zbus::Connection;
+
+/// The most bytes that are read of one descriptor.
+const MOST_BYTES: u64 = 16 << 20;
+const ASKED: &str = "windows of security-ai";
+
+/// Takes the windows that wait; also gives how many lines were refused.
+///
+/// # Errors
+/// When security-ai isn't there or refuses.
+pub async fn take(connection: &Connection) -> Result<(Vec<Window>, usize), Error> {
+    let proxy = Windows1Proxy::new(connection)
+        .await
+        .map_err(Error::peer(ASKED))?;
+    let (descriptor, _) = proxy.take().await.map_err(Error::peer(ASKED))?;
+    let file = File::from(OwnedFd::from(descriptor));
+    let read = tokio::task::spawn_blocking(move || read(file));
+    read.await
+        .map_err(Error::peer(ASKED))?
+        .map_err(Error::peer(ASKED))
+}
+
+fn read(file: File) -> std::io::Result<(Vec<Window>, usize)> {
+    // A memory file, as asked for: nothing that could keep us waiting.
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("the descriptor is no file"));
+    }
+    let mut windows = Vec::new();
+    let mut refused = 0;
+    for line in BufReader::new(file.take(MOST_BYTES)).split(b'\n') {
+        let line = line?;
+        let window = std::str::from_utf8(&line).ok();
+        match window.and_then(|line| Window::from_line(line).ok()) {
+            Some(window) => windows.push(window),
+            None => refused += 1,
+        }
+    }
+    Ok((windows, refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Seek, Write};
+
+    #[test]
+    fn bad_lines_and_other_descriptors_are_refused() {
+        let good = Window {
+            subject: "a.service".into(),
+            ..Window::default()
+        };
+        let line = good.to_line().unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        write!(file, "{line}\nnot json\n{{}}\n{line}\n").unwrap();
+        file.write_all(b"\xff\n").unwrap();
+        file.rewind().unwrap();
+        assert_eq!(read(file).unwrap(), (vec![good.clone(), good], 3));
+        let (pipe, _end) = nix::unistd::pipe().unwrap();
+        assert!(read(File::from(pipe)).is_err());
+    }
+}
