@@ -218,13 +218,14 @@ impl Resource1 {
             ("/user.slice".into(), 20, 5_000, 2_500_000, 9_000_000),
         ]
     }
-    fn forecast(&self) -> Vec<(String, String, f64, f64, f64)> {
+    fn forecast(&self) -> Vec<(String, String, f64, f64, f64, String)> {
         vec![(
             "/system.slice/a.service".into(),
             "a.service".into(),
             1.0,
             2.0,
             3.0,
+            "model".into(),
         )]
     }
     fn explain(&self, unit: &str) -> Result<String, Error> {
