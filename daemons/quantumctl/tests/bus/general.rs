@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use quantumos_harness::PrivateBus;
 use serde_json::{Value as Json, json};
 
-use crate::{ctl, services};
+use crate::{ctl, learner, services};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_shows_every_daemon() {
@@ -15,7 +15,7 @@ async fn status_shows_every_daemon() {
         services::steppps(&bus).await,
         services::open_security(&bus).await,
         services::resource(&bus).await,
-        services::learn(&bus).await,
+        learner::learn(&bus).await,
     );
     let run = ctl::run(&bus, &["status"]).await;
     assert_eq!(

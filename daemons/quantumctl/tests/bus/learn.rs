@@ -3,12 +3,12 @@
 use quantumos_harness::PrivateBus;
 use serde_json::json;
 
-use crate::{ctl, services};
+use crate::{ctl, learner};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn models_are_listed_trained_and_rolled_back() {
     let bus = PrivateBus::start().unwrap();
-    let _learn = services::learn(&bus).await;
+    let _learn = learner::learn(&bus).await;
     let run = ctl::run(&bus, &["learn", "status"]).await;
     assert!(run.out.contains("1200 (1000 needed)"), "{run:?}");
     let run = ctl::run(&bus, &["learn", "models"]).await;

@@ -8,6 +8,7 @@ mod ctl;
 mod general;
 mod keys;
 mod learn;
+mod learner;
 mod resource;
 mod security;
 mod services;
