@@ -2,6 +2,7 @@
 //! The XML beside this crate (`dbus/interfaces`) is the truth; a test compares it with what
 //! the running services answer. Every client uses this crate, so that a name stands once.
 
+pub mod credentials;
 mod error;
 pub mod keys;
 pub mod learn;
@@ -11,6 +12,7 @@ pub mod security;
 pub mod service;
 pub mod steppps;
 
+pub use credentials::Credentials1Proxy;
 pub use error::Error;
 pub use keys::{Crypto1Proxy, Key1Proxy, Keys1Proxy, Quantum1Proxy, RootKey1Proxy};
 pub use learn::Learn1Proxy;

@@ -4,7 +4,7 @@
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
-use crate::{crypto, keys, learn, ledger, resource, security, status, steppps};
+use crate::{credential, crypto, keys, learn, ledger, resource, security, status, steppps};
 
 /// Text after the help of the command itself.
 const AFTER: &str = "\
@@ -71,6 +71,9 @@ pub enum Command {
     /// Verify, read and prove the ledger of what happened to keys; works on files alone
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// Set, grant and rotate credentials of systemd units
+    #[command(subcommand)]
+    Credential(credential::CredentialCommand),
     /// Look at the algorithms in use
     #[command(subcommand)]
     Crypto(crypto::CryptoCommand),

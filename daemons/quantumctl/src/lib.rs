@@ -4,6 +4,7 @@
 
 mod bus;
 mod cli;
+mod credential;
 mod crypto;
 mod error;
 mod generate;

@@ -7,7 +7,7 @@ use clap::Parser;
 use crate::{
     bus::Bus,
     cli::{Cli, Command},
-    crypto,
+    credential, crypto,
     error::Error,
     generate, keys, learn, ledger,
     output::{self, Output},
@@ -58,6 +58,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
     match &cli.command {
         Command::Status(args) => status::run(&bus, &output, args).await,
         Command::Keys(command) => keys::run(&bus, &output, command).await,
+        Command::Credential(command) => credential::run(&bus, &output, command).await,
         Command::Crypto(command) => crypto::run(&bus, &output, command).await,
         Command::Security(command) => security::run(&bus, &output, command).await,
         Command::Resource(command) => resource::run(&bus, &output, command).await,

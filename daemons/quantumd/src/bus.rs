@@ -1,6 +1,7 @@
 //! quantumd on the bus: what the objects share, and how they follow the state of the keyring.
 
 mod access;
+mod credentials;
 mod crypto;
 mod descriptor;
 mod failure;
@@ -16,6 +17,7 @@ use crate::keyring::{Health, Keyring};
 use crate::process::memory_is_locked;
 use crate::record::{KeyId, Record};
 use crate::{Error, Settings};
+use credentials::Credentials1;
 use crypto::Crypto1;
 use failure::Answer;
 use key::Key1;
@@ -35,6 +37,7 @@ const CREATE: &str = "org.quantumos.keys.create";
 const USE: &str = "org.quantumos.keys.use";
 const REVOKE: &str = "org.quantumos.keys.revoke";
 const MANAGE: &str = "org.quantumos.keys.manage";
+const CREDENTIALS: &str = "org.quantumos.credentials.manage";
 const UNLOCK: &str = "org.quantumos.keys.unlock";
 
 /// Longer than any operation of a working TPM takes; after that the TPM counts as silent.
@@ -88,14 +91,36 @@ impl Shared {
         server.at(path::QUANTUM, Quantum1(shared.clone())).await?;
         server.at(path::QUANTUM, RootKey1(shared.clone())).await?;
         server.at(path::QUANTUM, Crypto1).await?;
+        server
+            .at(path::CREDENTIALS, Credentials1(shared.clone()))
+            .await?;
         server.at(path::KEYS, zbus::fdo::ObjectManager).await?;
         server.at(path::KEYS, Keys1(shared.clone())).await?;
         shared.refresh().await;
         Ok(shared)
     }
 
-    pub(crate) fn keyring(&self) -> &Keyring {
+    pub(crate) fn keyring(&self) -> &Arc<Keyring> {
         &self.keyring
+    }
+
+    /// Replaces the values of credentials whose time is over, and says which.
+    pub(crate) async fn rotate_due(&self) {
+        let keyring = self.keyring.clone();
+        let Ok(rotated) = tokio::task::spawn_blocking(move || keyring.rotate_due()).await else {
+            return;
+        };
+        let server = self.context.connection.object_server();
+        let Ok(object) = server.interface::<_, Credentials1>(path::CREDENTIALS).await else {
+            return;
+        };
+        for credential in rotated {
+            let (emitter, name) = (object.signal_emitter(), &credential.name);
+            let told = Credentials1::changed(emitter, name, credential.version).await;
+            if let Err(error) = told {
+                tracing::debug!(%error, "could not say that a credential changed");
+            }
+        }
     }
 
     fn health(&self) -> MutexGuard<'_, Health> {

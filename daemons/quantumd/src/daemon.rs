@@ -2,6 +2,7 @@
 
 use crate::Settings;
 use crate::bus::Shared;
+use crate::socket;
 use quantumos_dbus::{Service, bus_name, path};
 use quantumos_service::{BoxError, Context, Daemon};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub struct Quantumd {
     shared: Arc<Shared>,
     period: watch::Sender<Duration>,
     keeper: JoinHandle<()>,
+    credentials: Option<JoinHandle<()>>,
 }
 
 fn period(settings: &Settings) -> Duration {
@@ -35,7 +37,20 @@ impl Daemon for Quantumd {
     async fn start(context: Context, settings: Settings) -> Result<Self, BoxError> {
         let (sender, receiver) = watch::channel(period(&settings));
         let status = context.status.clone();
+        let runtime = context.directories.runtime.clone();
         let shared = Shared::start(context, settings).await?;
+        // Keys work without it, so it does not keep the daemon from starting.
+        let credentials = match socket::listener(&runtime) {
+            Ok(listener) => Some(tokio::spawn(socket::serve(
+                listener,
+                shared.keyring().clone(),
+            ))),
+            Err(error) => {
+                let what = format!("units get no credentials: {error}.");
+                status.set_problem("credentials", Some(what)).await;
+                None
+            }
+        };
         let kept = shared.clone();
         let keeper = tokio::spawn(async move {
             let mut receiver = receiver;
@@ -45,7 +60,10 @@ impl Daemon for Quantumd {
                     pause = pause.min(IMPATIENT);
                 }
                 tokio::select! {
-                    () = tokio::time::sleep(pause) => kept.refresh().await,
+                    () = tokio::time::sleep(pause) => {
+                        kept.refresh().await;
+                        kept.rotate_due().await;
+                    }
                     changed = receiver.changed() => if changed.is_err() { return },
                 }
             }
@@ -54,6 +72,7 @@ impl Daemon for Quantumd {
             shared,
             period: sender,
             keeper,
+            credentials,
         })
     }
 
@@ -67,5 +86,8 @@ impl Daemon for Quantumd {
 
     async fn stop(self) {
         self.keeper.abort();
+        if let Some(credentials) = self.credentials {
+            credentials.abort();
+        }
     }
 }

@@ -53,6 +53,17 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// There is no such credential.
+    #[error("no credential {0}")]
+    NoSuchCredential(String),
+    /// A unit asked for what it may not read.
+    #[error("unit {unit} has no grant for credential {credential}")]
+    NotGranted {
+        /// Which credential.
+        credential: String,
+        /// Which unit.
+        unit: String,
+    },
     /// An encrypted stream.
     #[error(transparent)]
     Stream(#[from] quantumos_resonance::Error),

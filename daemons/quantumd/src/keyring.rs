@@ -9,6 +9,7 @@ use crate::record::{KeyId, Record};
 use crate::settings::Settings;
 use crate::store::{Enrolment, Store};
 use crate::vault::{self, Opened, Protection};
+pub use credentials::Value;
 use quantumos_pqc::SecretKey;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -63,6 +64,7 @@ macro_rules! write {
     };
 }
 
+mod credentials;
 mod life;
 mod usage;
 

@@ -6,6 +6,7 @@
 pub mod audit;
 mod bus;
 mod conditions;
+pub mod credential;
 mod daemon;
 mod error;
 mod file;
@@ -16,6 +17,7 @@ pub mod process;
 pub mod record;
 mod root_file;
 mod settings;
+mod socket;
 mod store;
 pub mod tpm;
 mod vault;

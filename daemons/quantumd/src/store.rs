@@ -2,10 +2,12 @@
 //! any write there is the old state or the new one. Seeds are in it wrapped only; a revoked key's
 //! is overwritten. A file that isn't sound is refused, never replaced.
 
+mod credentials;
 mod rows;
 mod schema;
 
 use crate::Error;
+use crate::credential::Credential;
 use crate::grant;
 use crate::record::{Grants, KeyId, Record, Revocation, Version};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
@@ -83,7 +85,7 @@ impl Store {
         match (application, version) {
             (0, 0) if tables == 0 => self.make(0),
             (APPLICATION, SCHEMA) => self.check(),
-            (APPLICATION, 1) => self.check().and_then(|()| self.make(1)),
+            (APPLICATION, older @ 1..SCHEMA) => self.check().and_then(|()| self.make(older)),
             (APPLICATION, newer) => Err(self.damaged(format!(
                 "its schema has version {newer}, this release knows version {SCHEMA}"
             ))),
@@ -244,13 +246,14 @@ impl Store {
 
     /// Wraps all seeds anew and remembers under what, all or nothing. `rewrap` gets each active record
     /// and the wrapped seeds of its versions, and gives all of it as it is to be. The old forms are
-    /// destroyed, in the file and in its log.
+    /// destroyed, in the file and in its log. `reseal` does the same for the value of each credential.
     ///
     /// # Errors
-    /// [`Error::Database`] and what `rewrap` gives; nothing changes then.
+    /// [`Error::Database`] and what the two give; nothing changes then.
     pub fn rewrap(
         &mut self,
         enrolment: &Enrolment,
+        mut reseal: impl FnMut(&Credential, &[u8]) -> Result<Vec<u8>, Error>,
         mut rewrap: impl FnMut(Record, Vec<Vec<u8>>) -> Result<(Record, Vec<Vec<u8>>), Error>,
     ) -> Result<Vec<Record>, Error> {
         let mut changed = Vec::new();
@@ -262,7 +265,17 @@ impl Store {
                 changed.push(rewrap(record, wrapped)?);
             }
         }
+        let mut values = Vec::new();
+        for credential in self.credentials()? {
+            if let Some((credential, sealed)) = self.credential(&credential.name)? {
+                let sealed = reseal(&credential, &sealed)?;
+                values.push((credential, sealed));
+            }
+        }
         self.write(|t| {
+            for (credential, sealed) in &values {
+                credentials::write(t, credential, sealed)?;
+            }
             for (record, wrapped) in &changed {
                 t.execute(
                     "UPDATE keys SET protection = ?2 WHERE id = ?1",

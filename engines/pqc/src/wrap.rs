@@ -113,6 +113,73 @@ impl Kek {
     }
 }
 
+impl Kek {
+    /// Seals data of any length, bound to a domain and facts: key version (4), nonce (12), ciphertext
+    /// and tag. At most 2^32 pieces per version, as for seeds.
+    ///
+    /// # Errors
+    /// [`Error::Library`].
+    pub fn seal(&self, domain: &str, facts: &[&[u8]], data: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut nonce = [0u8; NONCE_LEN];
+        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| Error::Library("the random generator"))?;
+        let mut out = self.version.to_be_bytes().to_vec();
+        out.reserve_exact(NONCE_LEN + data.len() + 16);
+        out.extend_from_slice(&nonce);
+        let start = out.len();
+        out.extend_from_slice(data);
+        let tag = gcm(&self.key)?
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(bound(self.version, domain, facts)),
+                &mut out[start..],
+            )
+            .map_err(|_| Error::Library("AES-256-GCM"))?;
+        out.extend_from_slice(tag.as_ref());
+        Ok(out)
+    }
+
+    /// Opens what [`Kek::seal`] made for the same domain and facts.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::KekVersion`], [`Error::NotAuthentic`].
+    pub fn open(
+        &self,
+        domain: &str,
+        facts: &[&[u8]],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let mut reader = Reader(sealed);
+        let found = u32::from_be_bytes(reader.array()?);
+        if found != self.version {
+            return Err(Error::KekVersion {
+                found,
+                have: self.version,
+            });
+        }
+        let nonce = reader.array()?;
+        let mut data = Zeroizing::new(reader.0.to_vec());
+        let len = gcm(&self.key)?
+            .open_in_place(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(bound(self.version, domain, facts)),
+                &mut data,
+            )
+            .map_err(|_| Error::NotAuthentic("sealed data"))?
+            .len();
+        data.truncate(len);
+        Ok(data)
+    }
+}
+
+fn bound(version: u32, domain: &str, facts: &[&[u8]]) -> Vec<u8> {
+    let mut out = version.to_be_bytes().to_vec();
+    for fact in [domain.as_bytes()].iter().chain(facts) {
+        out.extend_from_slice(&(fact.len() as u64).to_be_bytes());
+        out.extend_from_slice(fact);
+    }
+    out
+}
+
 fn check_policy(len: usize) -> Result<(), Error> {
     if len > POLICY_MAX {
         return Err(Error::TooLong {
@@ -161,7 +228,7 @@ impl<'a> Reader<'a> {
 }
 
 const TRUNCATED: Error = Error::Malformed {
-    what: "wrapped seed",
+    what: "wrapped seed or data",
     why: "truncated",
 };
 

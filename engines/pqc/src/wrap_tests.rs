@@ -82,6 +82,29 @@ fn every_flipped_bit_and_every_truncation_is_seen() {
     assert!(open(&[&good[..], &[0]].concat()).is_err());
 }
 
+#[test]
+fn sealed_data_opens_under_its_own_key_domain_and_facts_only() {
+    let sealed = kek(1, 3).seal("d", &[b"ab", b"c"], b"data").unwrap();
+    let open = |kek: Kek, domain, facts: &[&[u8]], sealed: &[u8]| kek.open(domain, facts, sealed);
+    let good = open(kek(1, 3), "d", &[b"ab", b"c"], &sealed).unwrap();
+    assert_eq!(*good, b"data");
+    assert!(open(kek(1, 4), "d", &[b"ab", b"c"], &sealed).is_err());
+    assert!(open(kek(2, 3), "d", &[b"ab", b"c"], &sealed).is_err());
+    assert!(open(kek(1, 3), "e", &[b"ab", b"c"], &sealed).is_err());
+    assert!(open(kek(1, 3), "d", &[b"a", b"bc"], &sealed).is_err());
+    for len in 0..sealed.len() {
+        assert!(open(kek(1, 3), "d", &[b"ab", b"c"], &sealed[..len]).is_err());
+    }
+    for bit in 0..sealed.len() * 8 {
+        let mut bad = sealed.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        assert!(
+            open(kek(1, 3), "d", &[b"ab", b"c"], &bad).is_err(),
+            "bit {bit}"
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn parser_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {

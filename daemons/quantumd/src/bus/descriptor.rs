@@ -38,6 +38,11 @@ pub(super) fn read_secret(descriptor: OwnedFd) -> Result<Zeroizing<Vec<u8>>, Err
     read_bounded(descriptor, SECRET_LIMIT, Some(PATIENCE)).map(Zeroizing::new)
 }
 
+/// Reads a secret value of at most `limit` bytes; the bytes are wiped when they are dropped. Blocks.
+pub(super) fn read_value(descriptor: OwnedFd, limit: usize) -> Result<Zeroizing<Vec<u8>>, Error> {
+    read_bounded(descriptor, limit, Some(PATIENCE)).map(Zeroizing::new)
+}
+
 fn refuse(why: impl Into<String>) -> Error {
     Error::argument("message descriptor", why)
 }

@@ -19,7 +19,10 @@ impl From<Error> for BusError {
             Error::TooLarge { .. } | Error::TooManyKeys { .. } | Error::TooMany { .. } => {
                 Self::LimitExceeded(text)
             }
-            Error::NoSuchKey(_) | Error::NoSuchVersion { .. } => Self::NotFound(text),
+            Error::NoSuchKey(_) | Error::NoSuchVersion { .. } | Error::NoSuchCredential(_) => {
+                Self::NotFound(text)
+            }
+            Error::NotGranted { .. } => Self::NotAuthorized(text),
             Error::Stream(Stream::Library(_)) => {
                 tracing::error!("{text}");
                 Self::Internal(text)

@@ -39,6 +39,17 @@ pub(super) fn version(options: &Dictionary) -> Answer<Option<u32>> {
     version_in(options)
 }
 
+/// The seconds between values (`every`, u) of a generated credential; 0 when absent.
+pub(super) fn every(options: &Dictionary) -> Answer<u32> {
+    only(options, &["every"])?;
+    let Some(value) = options.get("every") else {
+        return Ok(0);
+    };
+    let seconds = u32::try_from(value.clone())
+        .map_err(|_| Error::argument("option every", "has to be a number of seconds (u)"))?;
+    Ok(seconds)
+}
+
 fn version_in(options: &Dictionary) -> Answer<Option<u32>> {
     let Some(value) = options.get("version") else {
         return Ok(None);

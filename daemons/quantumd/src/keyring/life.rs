@@ -4,6 +4,7 @@
 use super::{Keyring, closed, lock, pin_of};
 use crate::Error;
 use crate::audit::{Action, Event, Who};
+use crate::credential::Credential;
 use crate::grant::{GRANTS_MAX, Grant, Operations, Subject};
 use crate::record::{
     Grants, KeyId, LABEL_MAX, REASON_MAX, Record, Revocation, VERSIONS_MAX, Version, check_text,
@@ -251,7 +252,10 @@ impl Keyring {
     }
 
     fn rewrap(&self, store: &mut Store, old: &Opened, new: Opened) -> Result<(), Error> {
-        let records = store.rewrap(&new.enrolment(), |mut record, wrapped| {
+        let reseal = |credential: &Credential, sealed: &[u8]| {
+            credential.seal(&new.kek, &credential.open(&old.kek, sealed)?)
+        };
+        let records = store.rewrap(&new.enrolment(), reseal, |mut record, wrapped| {
             let bindings = record.versions.iter().map(|v| record.binding(v.number));
             let open = |(binding, wrapped): (_, &Vec<u8>)| {
                 Ok(old

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 /// Marks the file as ours: "QKEY".
 pub(super) const APPLICATION: i64 = 0x514B_4559;
 /// The schema of this release.
-pub(super) const SCHEMA: i64 = 2;
+pub(super) const SCHEMA: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE root (
@@ -37,6 +37,19 @@ CREATE TABLE versions (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What schema 3 has beyond 2.
+const CREDENTIALS: &str = "
+CREATE TABLE credentials (
+    name TEXT PRIMARY KEY,
+    version INTEGER NOT NULL CHECK (version > 0),
+    changed_at INTEGER NOT NULL,
+    random INTEGER NOT NULL,
+    every INTEGER NOT NULL,
+    units TEXT NOT NULL,
+    sealed BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// From one version of each key, with its material in the same row.
 const FROM_1: &str = "
 ALTER TABLE root RENAME TO root_1;
@@ -58,10 +71,13 @@ pub(super) fn make(connection: &mut Connection, version: i64) -> rusqlite::Resul
     if version == 1 {
         transaction.execute_batch(FROM_1)?;
     }
-    transaction.execute_batch(TABLES)?;
+    if version < 2 {
+        transaction.execute_batch(TABLES)?;
+    }
     if version == 1 {
         transaction.execute_batch(FROM_1_COPY)?;
     }
+    transaction.execute_batch(CREDENTIALS)?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", SCHEMA)?;
     transaction.commit()

@@ -2,6 +2,7 @@
 //! as it found it.
 
 mod configuration;
+mod credentials;
 mod dimensions;
 mod keys;
 mod resource;
