@@ -223,7 +223,7 @@ mod tests {
         let limits = |memory| Usage { cpu: 0, memory };
         let mut care = Care::new(limits(1));
         let mut said = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..12 {
             care.count(&event(Action::Unlink, 0));
             care.look_after(&mut source, &mut |one| said.push(one));
         }

@@ -7,6 +7,7 @@ pub mod bus;
 pub mod events;
 pub mod idle;
 pub mod ledger;
+pub mod security;
 
 use std::error::Error;
 
@@ -20,12 +21,13 @@ pub type Print<'a> = &'a mut dyn FnMut(&str, f64, &str, &str, Option<f64>);
 pub type Measure = fn(Print<'_>) -> Result<(), Failure>;
 
 /// The sets by name, in the order in which all of them run.
-pub const SETS: [(&str, Measure); 5] = [
+pub const SETS: [(&str, Measure); 6] = [
     ("idle", idle::measure),
     ("boot", boot::measure),
     ("bus", bus::measure),
     ("events", measure_events),
     ("ledger", ledger::measure),
+    ("security", security::measure),
 ];
 
 fn measure_events(print: Print<'_>) -> Result<(), Failure> {
