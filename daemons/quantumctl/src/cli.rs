@@ -4,7 +4,9 @@
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
-use crate::{credential, crypto, keys, learn, ledger, resource, security, status, steppps};
+use crate::{
+    circuit, credential, crypto, keys, learn, ledger, resource, security, status, steppps,
+};
 
 /// Text after the help of the command itself.
 const AFTER: &str = "\
@@ -88,6 +90,9 @@ pub enum Command {
     Learn(learn::LearnCommand),
     /// Show the seven dimensions of the host
     Steppps(steppps::StepppsArgs),
+    /// Run, explain, draw and time quantum circuits
+    #[command(subcommand)]
+    Circuit(circuit::CircuitCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell

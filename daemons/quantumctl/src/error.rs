@@ -64,6 +64,9 @@ pub enum Error {
     /// A ledger cannot be read or does not have what was asked for.
     #[error(transparent)]
     Ledger(#[from] quantumos_ledger::Error),
+    /// No method can run the circuit on this machine.
+    #[error("{0}")]
+    CannotRun(String),
     /// The terminal cannot be used.
     #[error("terminal: {0}")]
     Terminal(io::Error),
@@ -81,6 +84,7 @@ impl Error {
             Self::NotFound(_) => 5,
             Self::BadSignature | Self::Unverified(_) => 7,
             Self::Ledger(error) => ledger_code(error),
+            Self::CannotRun(_) => 6,
             Self::Service { name, .. } => service_code(name),
             Self::Answer(_)
             | Self::File { .. }
@@ -111,6 +115,7 @@ impl Error {
             Self::Usage(_) => "usage".to_owned(),
             Self::NotFound(_) => "not-found".to_owned(),
             Self::File { .. } => "file".to_owned(),
+            Self::CannotRun(_) => "cannot-run".to_owned(),
             Self::BadSignature => "bad-signature".to_owned(),
             Self::Unverified(_) => "unverified".to_owned(),
             Self::Ledger(_) => "ledger".to_owned(),

@@ -3,6 +3,7 @@
 //! `render` makes text of them as a pure function.
 
 mod bus;
+mod circuit;
 mod cli;
 mod credential;
 mod crypto;

@@ -6,6 +6,7 @@ use clap::Parser;
 
 use crate::{
     bus::Bus,
+    circuit,
     cli::{Cli, Command},
     credential, crypto,
     error::Error,
@@ -44,6 +45,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
     match &cli.command {
         Command::Completions { shell } => return output::write(&generate::completions(*shell)),
         Command::Man { directory } => return generate::man(directory).map(drop),
+        Command::Circuit(command) => return circuit::run(&output, command),
         // Where the private key is, there need be no bus.
         Command::Keys(keys::KeysCommand::Approve(args)) => return keys::approve(&output, args),
         Command::Ledger(command) => return ledger::run(&output, command),
@@ -64,6 +66,9 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Resource(command) => resource::run(&bus, &output, command).await,
         Command::Learn(command) => learn::run(&bus, &output, command).await,
         Command::Steppps(args) => steppps::run(&bus, &output, args).await,
-        Command::Completions { .. } | Command::Man { .. } | Command::Ledger(_) => Ok(()),
+        Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Circuit(_)
+        | Command::Ledger(_) => Ok(()),
     }
 }

@@ -5,6 +5,7 @@
 //! of its tiles (the lowest always among them), copies a tile, does all blocks that mix only those
 //! wires, and writes it back; phases and controls may be on any wire.
 
+mod algebra;
 mod buffer;
 mod fuse;
 mod kernel;

@@ -5,10 +5,13 @@
 //! the caller's to give. Qubit 0 is the least significant bit everywhere, as in Qiskit.
 
 pub mod dense;
+pub mod draw;
 mod error;
+pub mod gradient;
 pub mod ir;
 pub mod json;
 pub mod method;
+pub mod mps;
 pub mod qasm;
 pub mod rng;
 pub mod run;

@@ -14,6 +14,7 @@ pub use results::{Observable, Outcome};
 
 use crate::dense::{Real, State};
 use crate::method::Method;
+use crate::mps::Chain;
 use crate::sparse::Sparse;
 use crate::stabilizer::Tableau;
 use crate::{Circuit, Error, Watch};
@@ -30,6 +31,8 @@ pub enum Choice {
     Dense,
     /// Clifford circuits.
     Stabilizer,
+    /// A chain of tensors.
+    Mps,
     /// The amplitudes that are not zero.
     Sparse,
 }
@@ -42,6 +45,7 @@ impl Choice {
             Self::Auto => "auto",
             Self::Dense => "dense",
             Self::Stabilizer => "stabilizer",
+            Self::Mps => "mps",
             Self::Sparse => "sparse",
         }
     }
@@ -65,6 +69,8 @@ pub struct Request {
     pub method: Choice,
     /// The precision of the dense method.
     pub precision: Precision,
+    /// The largest bond of the mps method; what is above is cut off and reported.
+    pub bond: usize,
     /// How many shots; 0 for none.
     pub shots: u64,
     /// Whether each shot's result is kept.
@@ -90,6 +96,7 @@ impl Default for Request {
         Self {
             method: Choice::Auto,
             precision: Precision::Double,
+            bond: 64,
             shots: 1024,
             memory: false,
             seed: 0,
@@ -124,6 +131,10 @@ pub fn run(circuit: &Circuit, request: &Request, watch: &Watch) -> Result<Outcom
         Choice::Sparse => {
             let n = work.qubits();
             work.run(|_| Sparse::new(n, request.available), watch)
+        }
+        Choice::Mps => {
+            let n = work.qubits();
+            work.run(|_| Chain::new(n, request.bond, request.available), watch)
         }
         Choice::Dense | Choice::Auto => match request.precision {
             Precision::Double => dense::<f64>(&mut work, request, watch),

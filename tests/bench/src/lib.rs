@@ -4,6 +4,7 @@
 pub mod alerts;
 pub mod boot;
 pub mod bus;
+pub mod circuits;
 pub mod events;
 pub mod idle;
 pub mod ledger;
@@ -28,6 +29,7 @@ pub const SETS: [(&str, Measure); 6] = [
     ("events", measure_events),
     ("ledger", ledger::measure),
     ("security", security::measure),
+    ("circuits", circuits::measure),
 ];
 
 fn measure_events(print: Print<'_>) -> Result<(), Failure> {

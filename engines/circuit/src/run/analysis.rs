@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::ir::{Circuit, Gate, Op};
+use crate::ir::{Base, Circuit, Gate, Op};
 use crate::stabilizer::Action;
 
 /// Facts about a circuit.
@@ -73,8 +73,9 @@ impl Analysis {
                     }
                     let low = gate.qubits.iter().min().copied().unwrap_or(first) as usize;
                     let high = gate.qubits.iter().max().copied().unwrap_or(first) as usize;
-                    // One control doubles a bond at most, two mixed qubits make it four times as large.
-                    let growth = if gate.target_qubits().len() > 1 { 2 } else { 1 };
+                    // A control or a rotation about a Pauli product doubles a bond at most; two mixed qubits
+                    // make it four times as large.
+                    let growth = if doubles(gate) { 1 } else { 2 };
                     if high - low <= 4096 {
                         cuts[low + 1..=high]
                             .iter_mut()
@@ -121,6 +122,12 @@ fn find(parent: &mut [u32], mut qubit: u32) -> u32 {
         qubit = above;
     }
     qubit
+}
+
+/// Whether the gate is a sum of two products, so that it doubles a bond at most.
+fn doubles(gate: &Gate) -> bool {
+    let product = matches!(gate.base, Base::Rxx | Base::Ryy | Base::Rzz | Base::Rzx);
+    gate.target_qubits().len() <= 1 || (product && gate.controls == 0)
 }
 
 /// Whether basis states go to basis states.

@@ -3,8 +3,8 @@
 use super::analysis::{Analysis, Split, is_static, light_cone};
 use super::{Choice, Precision, Request};
 use crate::dense::bytes_needed;
-use crate::ir::Op;
-use crate::{Circuit, Error, sparse, stabilizer};
+use crate::ir::{MATRIX_QUBITS_MAX, Op};
+use crate::{Circuit, Error, mps, sparse, stabilizer};
 
 /// What a method would take.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +51,7 @@ pub fn explain(circuit: &Circuit, request: &Request) -> Result<Plan, Error> {
     let candidates = vec![
         stabilizer_candidate(&reduced, &analysis, request),
         dense_candidate(&reduced, request),
+        mps_candidate(&reduced, &analysis, request),
         sparse_candidate(&reduced, &analysis, request),
     ];
     let wanted = |method| candidates.iter().find(|c| c.method == method);
@@ -58,11 +59,26 @@ pub fn explain(circuit: &Circuit, request: &Request) -> Result<Plan, Error> {
         Choice::Auto => {
             // Small states are fastest dense, whatever they are.
             let order = if reduced.qubits <= 12 {
-                [Choice::Dense, Choice::Stabilizer, Choice::Sparse]
+                [
+                    Choice::Dense,
+                    Choice::Stabilizer,
+                    Choice::Sparse,
+                    Choice::Mps,
+                ]
             } else if analysis.log_non_zeros <= 12 && !analysis.is_clifford() {
-                [Choice::Sparse, Choice::Dense, Choice::Stabilizer]
+                [
+                    Choice::Sparse,
+                    Choice::Dense,
+                    Choice::Stabilizer,
+                    Choice::Mps,
+                ]
             } else {
-                [Choice::Stabilizer, Choice::Dense, Choice::Sparse]
+                [
+                    Choice::Stabilizer,
+                    Choice::Dense,
+                    Choice::Mps,
+                    Choice::Sparse,
+                ]
             };
             order.into_iter().filter_map(wanted).find(|c| c.fits)
         }
@@ -178,6 +194,43 @@ fn dense_candidate(circuit: &Circuit, request: &Request) -> Candidate {
     };
     Candidate {
         method: Choice::Dense,
+        bytes: Some(bytes),
+        fits,
+        reason,
+    }
+}
+
+fn mps_candidate(circuit: &Circuit, analysis: &Analysis, request: &Request) -> Candidate {
+    let exact = 1usize
+        .checked_shl(analysis.log_bond)
+        .filter(|&b| b <= request.bond);
+    let bytes = mps::bytes_needed(circuit.qubits, exact.unwrap_or(request.bond));
+    let bound = analysis.log_bond;
+    let mut wide = 0;
+    circuit.each(&mut |op| {
+        if let Op::Gate(gate) = op {
+            wide = wide.max(gate.qubits.len());
+        }
+    });
+    let (fits, reason) = if request.statevector {
+        (false, "all amplitudes are asked for".to_owned())
+    } else if wide > MATRIX_QUBITS_MAX {
+        (false, format!("a gate is on {wide} qubits at once"))
+    } else if bytes > request.available.into() {
+        (false, format!("bonds of {} do not fit", request.bond))
+    } else if exact.is_some() {
+        (true, format!("bonds reach 2^{bound} at most"))
+    } else if request.method == Choice::Mps {
+        let reason = format!(
+            "bonds are cut at {}, what that costs is reported",
+            request.bond
+        );
+        (true, reason)
+    } else {
+        (false, format!("bonds may need more than {}", request.bond))
+    };
+    Candidate {
+        method: Choice::Mps,
         bytes: Some(bytes),
         fits,
         reason,

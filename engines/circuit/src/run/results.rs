@@ -61,7 +61,7 @@ impl Observable {
         Ok(observable)
     }
 
-    pub(super) fn check(&self, qubits: u32) -> Result<(), Error> {
+    pub(crate) fn check(&self, qubits: u32) -> Result<(), Error> {
         let outside = |words: &[u64]| {
             words.iter().enumerate().any(|(i, &w)| {
                 let first = 64 * i as u64;

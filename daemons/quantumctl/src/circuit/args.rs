@@ -1,0 +1,309 @@
+//! Arguments of `quantumctl circuit`, and the request that they make.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use quantumos_circuit::Circuit;
+use quantumos_circuit::ir::Channel;
+use quantumos_circuit::run::{Choice, Noise, Observable, Precision, Request};
+
+use super::bench::BenchArgs;
+use crate::error::Error;
+
+/// What to do with circuits.
+#[derive(Debug, Subcommand)]
+pub enum CircuitCommand {
+    /// Run a circuit here and show its counts
+    Run(RunArgs),
+    /// Show which method would run a circuit, why, and what it would take
+    Explain(RunArgs),
+    /// Draw a circuit
+    Draw(DrawArgs),
+    /// Time the methods at growing numbers of qubits
+    Bench(BenchArgs),
+}
+
+/// A circuit and how to run it.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// OpenQASM 2 or 3, or JSON; - for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: String,
+    /// How often to run it
+    #[arg(long, default_value_t = 1024)]
+    pub shots: u64,
+    /// Seed of the random numbers; the same seed gives the same results
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// The method
+    #[arg(long, value_enum, default_value_t = MethodName::Auto)]
+    pub method: MethodName,
+    /// Precision of amplitudes in the dense method
+    #[arg(long, value_enum, default_value_t = PrecisionName::Double)]
+    pub precision: PrecisionName,
+    /// Largest bond of the mps method; what is above is cut off, and the error bound says how much
+    #[arg(long, default_value_t = 64)]
+    pub bond: usize,
+    /// Threads to use [default: as many as there are processors]
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Memory that may be used, such as 2G [default: what is available]
+    #[arg(long, value_parser = bytes)]
+    pub memory: Option<u64>,
+    /// Expectation value to compute, such as "ZZ + 0.5*X0 X1"; may be repeated
+    #[arg(long, value_name = "PAULIS")]
+    pub observable: Vec<String>,
+    /// Basis state whose amplitude to show, as bits with qubit 0 last; may be repeated
+    #[arg(long, value_name = "BITS")]
+    pub amplitude: Vec<String>,
+    /// Show all amplitudes
+    #[arg(long)]
+    pub statevector: bool,
+    /// Show the result of each shot
+    #[arg(long)]
+    pub per_shot: bool,
+    /// Value of an input of the circuit; may be repeated
+    #[arg(long, value_name = "NAME=NUMBER")]
+    pub input: Vec<String>,
+    /// Noise after gates: [GATE:|qN:]CHANNEL=P with depolarizing, amplitude-damping, phase-damping,
+    /// bit-flip or phase-flip; may be repeated
+    #[arg(long, value_name = "CHANNEL=P")]
+    pub noise: Vec<String>,
+    /// Chances that readout shows 1 for 0 and 0 for 1
+    #[arg(long, value_name = "P01,P10")]
+    pub readout: Option<String>,
+}
+
+/// What to draw.
+#[derive(Args, Debug)]
+pub struct DrawArgs {
+    /// OpenQASM 2 or 3, or JSON; - for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: String,
+    /// Columns to fold at [default: those of the terminal]
+    #[arg(long)]
+    pub width: Option<usize>,
+}
+
+/// Methods by name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum MethodName {
+    /// Whatever suits the circuit
+    Auto,
+    /// Every amplitude
+    Dense,
+    /// Clifford circuits
+    Stabilizer,
+    /// A chain of tensors: shallow or one-dimensional circuits
+    Mps,
+    /// The amplitudes that are not zero
+    Sparse,
+}
+
+/// Precisions by name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum PrecisionName {
+    /// 32 bits
+    Single,
+    /// 64 bits
+    Double,
+}
+
+impl RunArgs {
+    /// The circuit with its inputs filled in.
+    pub fn bound(&self, circuit: Circuit) -> Result<Circuit, Error> {
+        let mut given = BTreeMap::new();
+        for input in &self.input {
+            let (name, value) = pair(input)?;
+            given.insert(name, value);
+        }
+        let values = circuit
+            .parameters
+            .iter()
+            .map(|name| {
+                given.remove(name.as_str()).ok_or_else(|| {
+                    Error::Usage(format!("input {name} needs a value: --input {name}=..."))
+                })
+            })
+            .collect::<Result<Vec<f64>, _>>()?;
+        if let Some(name) = given.keys().next() {
+            return Err(Error::Usage(format!("the circuit has no input {name}")));
+        }
+        Ok(circuit.bind(&values)?)
+    }
+
+    /// The request to the engine.
+    pub fn request(&self, circuit: &Circuit) -> Result<Request, Error> {
+        let amplitudes = self
+            .amplitude
+            .iter()
+            .map(|text| basis(text, circuit.qubits))
+            .collect::<Result<_, _>>()?;
+        let observables = self
+            .observable
+            .iter()
+            .map(|text| Observable::parse(text))
+            .collect::<Result<_, _>>()?;
+        Ok(Request {
+            method: match self.method {
+                MethodName::Auto => Choice::Auto,
+                MethodName::Dense => Choice::Dense,
+                MethodName::Stabilizer => Choice::Stabilizer,
+                MethodName::Mps => Choice::Mps,
+                MethodName::Sparse => Choice::Sparse,
+            },
+            precision: match self.precision {
+                PrecisionName::Single => Precision::Single,
+                PrecisionName::Double => Precision::Double,
+            },
+            bond: self.bond.max(1),
+            shots: self.shots,
+            memory: self.per_shot,
+            seed: self.seed.unwrap_or_else(random_seed),
+            threads: self.threads.unwrap_or_else(processors).max(1),
+            available: self.memory.map_or_else(available_memory, Ok)?,
+            noise: self.noise()?,
+            statevector: self.statevector,
+            amplitudes,
+            observables,
+        })
+    }
+
+    fn noise(&self) -> Result<Noise, Error> {
+        let mut noise = Noise::default();
+        for text in &self.noise {
+            let (name, p) = pair(text)?;
+            let (place, channel) = name.split_once(':').unwrap_or(("", name));
+            let (one, two) = match channel {
+                "depolarizing" => (Channel::Depolarizing(p), Channel::Depolarizing2(p)),
+                "amplitude-damping" => (Channel::AmplitudeDamping(p), Channel::AmplitudeDamping(p)),
+                "phase-damping" => (Channel::PhaseDamping(p), Channel::PhaseDamping(p)),
+                "bit-flip" => (Channel::Pauli([p, 0.0, 0.0]), Channel::Pauli([p, 0.0, 0.0])),
+                "phase-flip" => (Channel::Pauli([0.0, 0.0, p]), Channel::Pauli([0.0, 0.0, p])),
+                _ => return Err(Error::Usage(format!("unknown noise channel {channel}"))),
+            };
+            one.check()?;
+            let qubit = place.strip_prefix('q').and_then(|n| n.parse::<u32>().ok());
+            match (place, qubit) {
+                ("", _) => {
+                    noise.one.push(one);
+                    noise.two.push(two);
+                }
+                (_, Some(qubit)) => noise.qubits.entry(qubit).or_default().push(one),
+                (gate, None) => {
+                    let known = quantumos_circuit::ir::standard(gate);
+                    let known =
+                        known.ok_or_else(|| Error::Usage(format!("unknown gate {gate}")))?;
+                    let channel = if known.qubits() == 2 { two } else { one };
+                    noise
+                        .gates
+                        .entry(gate.to_owned())
+                        .or_default()
+                        .push(channel);
+                }
+            }
+        }
+        if let Some(text) = &self.readout {
+            let numbers: Vec<f64> = text
+                .split(',')
+                .filter_map(|n| n.trim().parse().ok())
+                .collect();
+            noise.readout = <[f64; 2]>::try_from(numbers)
+                .map_err(|_| Error::Usage(format!("--readout {text}: two numbers expected")))?;
+        }
+        Ok(noise)
+    }
+}
+
+fn pair(text: &str) -> Result<(&str, f64), Error> {
+    text.split_once('=')
+        .and_then(|(name, value)| Some((name.trim(), value.trim().parse().ok()?)))
+        .ok_or_else(|| Error::Usage(format!("{text}: NAME=NUMBER expected")))
+}
+
+fn basis(text: &str, qubits: u32) -> Result<Vec<u64>, Error> {
+    if text.len() != qubits as usize || !text.chars().all(|c| matches!(c, '0' | '1')) {
+        return Err(Error::Usage(format!(
+            "amplitude {text}: {qubits} bits expected"
+        )));
+    }
+    let mut words = vec![0u64; text.len().div_ceil(64).max(1)];
+    for (i, _) in text.chars().rev().enumerate().filter(|(_, c)| *c == '1') {
+        words[i / 64] |= 1 << (i % 64);
+    }
+    Ok(words)
+}
+
+/// `512M`, `2G`, or bytes.
+fn bytes(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.find(|c: char| c.is_ascii_alphabetic()) {
+        Some(at) => text.split_at(at),
+        None => (text, ""),
+    };
+    let shift = match unit.to_ascii_uppercase().as_str() {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return Err(format!("unknown unit {unit}; K, M, G and T are known")),
+    };
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "a whole number expected".to_owned())?;
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| "too large".to_owned())
+}
+
+pub(super) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// What the kernel says can be had without swapping.
+pub(super) fn available_memory() -> Result<u64, Error> {
+    let path = "/proc/meminfo";
+    let text = std::fs::read_to_string(path).map_err(|source| Error::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    text.lines()
+        .find_map(|line| {
+            line.strip_prefix("MemAvailable:")?
+                .trim()
+                .strip_suffix("kB")?
+                .trim()
+                .parse()
+                .ok()
+        })
+        .map(|kib: u64| kib * 1024)
+        .ok_or_else(|| {
+            Error::Usage("/proc/meminfo does not say what is available: use --memory".to_owned())
+        })
+}
+
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    // Short enough to type again.
+    std::collections::hash_map::RandomState::new()
+        .build_hasher()
+        .finish()
+        >> 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_bits_are_read() {
+        assert_eq!(bytes("2G"), Ok(2 << 30));
+        assert_eq!(bytes("77"), Ok(77));
+        for bad in ["G", "2X", "-1", "99999999999T"] {
+            assert!(bytes(bad).is_err(), "{bad}");
+        }
+        assert_eq!(basis("0110", 4).unwrap(), [6]);
+        assert!(basis("01", 4).is_err());
+        assert!(basis("01a0", 4).is_err());
+    }
+}

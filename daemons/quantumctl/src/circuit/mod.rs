@@ -1,0 +1,90 @@
+//! `quantumctl circuit`: runs, explains, draws and measures quantum circuits in this process, on this
+//! machine's memory and threads.
+
+mod args;
+mod bench;
+mod model;
+mod render;
+
+pub use args::CircuitCommand;
+
+use std::io::Read;
+use std::time::Instant;
+
+use quantumos_circuit::run::{self, Request};
+use quantumos_circuit::{Circuit, Watch, draw, json, qasm};
+
+use crate::error::Error;
+use crate::output::Output;
+use model::{Explanation, Result as RunResult};
+
+/// Runs one of the commands.
+pub fn run(output: &Output, command: &CircuitCommand) -> Result<(), Error> {
+    match command {
+        CircuitCommand::Run(args) => {
+            let circuit = args.bound(read(&args.file)?)?;
+            let request = args.request(&circuit)?;
+            let plan = run::explain(&circuit, &request)?;
+            let start = Instant::now();
+            let outcome = run::run(&circuit, &request, &Watch::default())?;
+            let result = RunResult::new(&outcome, &plan, &request, start.elapsed());
+            output.document(&result, |r| render::result(r, &output.style))
+        }
+        CircuitCommand::Explain(args) => {
+            let circuit = args.bound(read(&args.file)?)?;
+            let request: Request = args.request(&circuit)?;
+            let plan = run::explain(&circuit, &request)?;
+            let explanation = Explanation::new(&circuit, &plan, &request);
+            output.document(&explanation, |e| render::explanation(e, &output.style))
+        }
+        CircuitCommand::Draw(args) => {
+            let circuit = read(&args.file)?;
+            let width = args.width.unwrap_or_else(render::terminal_width);
+            let drawing = model::Drawing {
+                text: draw::text(&circuit, width)?,
+            };
+            output.document(&drawing, |d| d.text.clone())
+        }
+        CircuitCommand::Bench(args) => bench::run(output, args),
+    }
+}
+
+/// A circuit from a file or, for `-`, from standard input; JSON if it starts like JSON.
+fn read(file: &str) -> Result<Circuit, Error> {
+    let failed = |source| Error::File {
+        path: file.to_owned(),
+        source,
+    };
+    // One byte more than is accepted, so that a longer text is refused and not cut.
+    let limit = qasm::TEXT_MAX as u64 + 1;
+    let mut text = String::new();
+    if file == "-" {
+        std::io::stdin()
+            .take(limit)
+            .read_to_string(&mut text)
+            .map_err(failed)?;
+    } else {
+        let opened = std::fs::File::open(file).map_err(failed)?;
+        opened
+            .take(limit)
+            .read_to_string(&mut text)
+            .map_err(failed)?;
+    }
+    let parsed = if text.trim_start().starts_with('{') {
+        json::parse(&text, None)
+    } else {
+        qasm::parse(&text)
+    };
+    parsed.map_err(|error| Error::Usage(format!("{file}: {error}")))
+}
+
+impl From<quantumos_circuit::Error> for Error {
+    fn from(error: quantumos_circuit::Error) -> Self {
+        use quantumos_circuit::Error as Engine;
+        let text = error.to_string();
+        match error {
+            Engine::Memory { .. } | Engine::Unsupported { .. } => Self::CannotRun(text),
+            _ => Self::Usage(text),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Results as text: histogram, explanation.
+
+use super::model::{Explanation, Result as RunResult};
+use crate::text::style::Style;
+
+/// The most lines of a histogram or of a list of amplitudes.
+const LINES: usize = 32;
+const BAR: usize = 40;
+
+/// Columns of the terminal, or 100.
+pub fn terminal_width() -> usize {
+    ratatui::crossterm::terminal::size().map_or(100, |(columns, _)| usize::from(columns).max(40))
+}
+
+pub fn result(result: &RunResult, style: &Style) -> String {
+    let mut out = histogram(result);
+    let list = |name: &str, values: Vec<String>, out: &mut String| {
+        let more = values.len().saturating_sub(LINES);
+        for value in values.into_iter().take(LINES) {
+            out.push_str(&format!("{name} {value}\n"));
+        }
+        if more > 0 {
+            out.push_str(&format!("... and {more} more (--json shows all)\n"));
+        }
+    };
+    let complex = |a: &[f64; 2]| format!("{:+.6} {:+.6}i", a[0], a[1]);
+    list(
+        "expectation",
+        result
+            .expectations
+            .iter()
+            .map(|e| format!("{e:.10}"))
+            .collect(),
+        &mut out,
+    );
+    list(
+        "amplitude",
+        result.amplitudes.iter().map(complex).collect(),
+        &mut out,
+    );
+    let states = result.statevector.iter().enumerate();
+    list(
+        "",
+        states
+            .map(|(i, a)| format!("{i:>8} {}", complex(a)))
+            .collect(),
+        &mut out,
+    );
+    list("shot", result.per_shot.clone(), &mut out);
+    out.push_str(&format!(
+        "{}\n",
+        style.dim(&format!(
+            "{} ({}), {} shots, seed {}, error below {:.1e}, {}, {:.3} s",
+            result.method,
+            result.reason,
+            result.shots,
+            result.seed,
+            result.error_bound,
+            size(result.bytes),
+            result.seconds,
+        ))
+    ));
+    out
+}
+
+fn histogram(result: &RunResult) -> String {
+    let mut counts: Vec<(&String, u64)> = result.counts.iter().map(|(k, c)| (k, *c)).collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    let most = counts.first().map_or(1, |c| c.1).max(1);
+    let digits = most.to_string().len();
+    let mut out = String::new();
+    for (key, count) in counts.iter().take(LINES) {
+        // Eighths of a column.
+        let eighths = (*count as f64 / most as f64 * (BAR * 8) as f64).round() as usize;
+        let mut bar = "█".repeat(eighths / 8);
+        bar.extend(
+            ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
+                .get(eighths % 8)
+                .copied(),
+        );
+        let share = *count as f64 / result.shots.max(1) as f64 * 100.0;
+        out.push_str(&format!("{key}  {count:>digits$}  {share:5.1} %  {bar}\n"));
+    }
+    if counts.len() > LINES {
+        let rest: u64 = counts[LINES..].iter().map(|c| c.1).sum();
+        out.push_str(&format!(
+            "... and {} more results in {rest} shots\n",
+            counts.len() - LINES
+        ));
+    }
+    out
+}
+
+pub fn explanation(e: &Explanation, style: &Style) -> String {
+    let mut out = format!("{}: {}\n", style.bold(&e.method), e.reason);
+    out.push_str(&format!(
+        "memory     {} of {}\n",
+        size(e.bytes),
+        size(e.available)
+    ));
+    out.push_str(&format!(
+        "qubits     {} needed of {}\n",
+        e.qubits_needed, e.qubits
+    ));
+    out.push_str(&format!(
+        "gates      {} needed, {} outside of the light cone, {} not Clifford\n",
+        e.gates, e.gates_dropped, e.gates_not_clifford
+    ));
+    let shown: Vec<String> = e.groups.iter().take(8).map(u32::to_string).collect();
+    let more = if e.groups.len() > 8 { ", ..." } else { "" };
+    out.push_str(&format!(
+        "groups     {}{more} qubits that meet\n",
+        shown.join(", ")
+    ));
+    for method in &e.methods {
+        let mark = if method.fits { "can   " } else { "cannot" };
+        let bytes = method.bytes.map_or_else(|| "unknown".to_owned(), size);
+        out.push_str(&format!(
+            "{:<10} {mark} {}, {bytes}\n",
+            method.name, method.reason
+        ));
+    }
+    out
+}
+
+/// Bytes in a unit that leaves few digits.
+pub fn size(bytes: u64) -> String {
+    if bytes == u64::MAX {
+        return "more than 16 EiB".to_owned();
+    }
+    let mut value = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] {
+        if value < 1024.0 {
+            let digits = usize::from(value.fract() != 0.0 && value < 100.0);
+            return format!("{value:.digits$} {unit}");
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} EiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_few_digits() {
+        for (bytes, wanted) in [
+            (0, "0 B"),
+            (1536, "1.5 KiB"),
+            (16 << 30, "16 GiB"),
+            (u64::MAX, "more than 16 EiB"),
+        ] {
+            assert_eq!(size(bytes), wanted);
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! `quantumctl circuit` as it is called: no bus, no daemon.
+
+#![allow(clippy::panic, clippy::unwrap_used)]
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value as Json;
+
+const BELL: &str = r#"{"gates":[{"name":"h","target":0},{"name":"cnot","control":0,"target":1}]}"#;
+const TELEPORT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/teleport.qasm");
+
+fn ctl(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_quantumctl"))
+        .args(arguments)
+        .env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn json(arguments: &[&str], input: &str) -> Json {
+    let output = ctl(arguments, input);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_circuit_runs_and_repeats() {
+    let arguments = [
+        "--json",
+        "circuit",
+        "run",
+        "-",
+        "--shots",
+        "1000",
+        "--seed",
+        "5",
+        "--observable",
+        "XX",
+    ];
+    let result = json(&arguments, BELL);
+    let count = |key: &str| result["counts"][key].as_u64().unwrap();
+    assert_eq!(count("00") + count("11"), 1000);
+    assert!((400..600).contains(&count("00")));
+    assert!((result["expectations"][0].as_f64().unwrap() - 1.0).abs() < 1e-12);
+    assert_eq!(json(&arguments, BELL)["counts"], result["counts"]);
+
+    let text = ctl(
+        &["circuit", "run", TELEPORT, "--seed", "1", "--shots", "400"],
+        "",
+    );
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("seed 1") && text.contains('█'), "{text}");
+}
+
+#[test]
+fn amplitudes_inputs_and_noise_are_taken() {
+    let text = "OPENQASM 3.0; include \"stdgates.inc\"; input float t; qubit q; ry(t) q;";
+    let arguments = [
+        "--json",
+        "circuit",
+        "run",
+        "-",
+        "--statevector",
+        "--input",
+        "t=1.0",
+        "--shots",
+        "0",
+    ];
+    let state = &json(&arguments, text)["statevector"];
+    assert!((state[0][0].as_f64().unwrap() - 0.5f64.cos()).abs() < 1e-12);
+    let arguments = [
+        "--json",
+        "circuit",
+        "run",
+        "-",
+        "--noise",
+        "x:bit-flip=1",
+        "--readout",
+        "0,0",
+    ];
+    let flipped = json(
+        &arguments,
+        "OPENQASM 2.0; include \"qelib1.inc\"; qreg q[1]; creg c[1]; x q[0]; measure q -> c;",
+    );
+    assert_eq!(flipped["counts"]["0"], 1024);
+}
+
+#[test]
+fn explanation_and_drawing_say_what_there_is() {
+    let explained = json(&["--json", "circuit", "explain", TELEPORT], "");
+    assert_eq!(
+        (&explained["method"], &explained["qubits"]),
+        (&"dense".into(), &3.into())
+    );
+    assert_eq!(explained["methods"].as_array().unwrap().len(), 4);
+    let drawn = ctl(&["circuit", "draw", TELEPORT, "--width", "70"], "").stdout;
+    let drawn = String::from_utf8(drawn).unwrap();
+    assert!(
+        drawn.contains("Ry(π/3)") && drawn.contains("if[1/0]"),
+        "{drawn}"
+    );
+    assert!(drawn.lines().all(|l| l.chars().count() <= 70));
+}
+
+#[test]
+fn the_benchmark_measures_every_method() {
+    let lines = ctl(&["--json", "circuit", "bench", "--max-qubits", "8"], "").stdout;
+    let lines: Vec<Json> = lines
+        .split(|b| *b == b'\n')
+        .filter(|l| !l.is_empty())
+        .map(|l| serde_json::from_slice(l).unwrap())
+        .collect();
+    for method in ["dense", "stabilizer", "sparse"] {
+        assert!(
+            lines
+                .iter()
+                .any(|l| l["method"] == method && l["qubits"] == 8),
+            "{method}"
+        );
+    }
+    assert!(
+        lines
+            .iter()
+            .all(|l| l["milliseconds"].as_f64().unwrap() > 0.0)
+    );
+}
+
+#[test]
+fn mistakes_have_their_exit_code_and_place() {
+    let wide = r#"{"qubits":150,"gates":[{"name":"t","target":0}]}"#;
+    let dense = ["circuit", "run", "-", "--method", "dense", "--statevector"];
+    for (arguments, input, code, words) in [
+        (
+            &["circuit", "run", "-"][..],
+            "OPENQASM 2.0; qreg q[1];\nfrob q[0];",
+            2,
+            "line 2, column 1: unknown gate `frob`",
+        ),
+        (&["circuit", "run", "/nowhere.qasm"], "", 1, "/nowhere.qasm"),
+        (
+            &["circuit", "run", "-", "--noise", "sparkle=1"],
+            BELL,
+            2,
+            "unknown noise channel",
+        ),
+        (
+            &["circuit", "run", "-", "--noise", "depolarizing=2"],
+            BELL,
+            2,
+            "not from 0 to 1",
+        ),
+        (
+            &["circuit", "run", "-", "--observable", "ZZZ"],
+            BELL,
+            2,
+            "more than the 2 qubits",
+        ),
+        (
+            &["circuit", "run", "-", "--input", "a=1"],
+            BELL,
+            2,
+            "no input a",
+        ),
+        (&dense, wide, 6, "2^150 amplitudes do not fit"),
+    ] {
+        let output = ctl(arguments, input);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+        assert!(error.contains(words), "{arguments:?}: {error}");
+    }
+}

@@ -1,0 +1,297 @@
+//! Circuits as text: a line a qubit, gates from left to right, folded to a width.
+
+use crate::Error;
+use crate::ir::{Base, Circuit, Gate, Op};
+
+/// The most operations that are drawn.
+pub const OPERATIONS_MAX: usize = 20_000;
+
+/// One operation as it is drawn: what stands on which line.
+struct Symbol {
+    marks: Vec<(u32, String)>,
+    low: u32,
+    high: u32,
+    connected: bool,
+}
+
+/// Draws a circuit in lines of at most `width` columns.
+///
+/// # Errors
+/// [`Error::Limit`] for more operations than [`OPERATIONS_MAX`] or qubits than lines make sense for.
+pub fn text(circuit: &Circuit, width: usize) -> Result<String, Error> {
+    for (what, got, limit) in [
+        ("operations of a drawing", circuit.ops.len(), OPERATIONS_MAX),
+        ("qubits of a drawing", circuit.qubits as usize, 1000),
+    ] {
+        if got > limit {
+            return Err(Error::Limit {
+                what,
+                got: got as u128,
+                limit: limit as u128,
+            });
+        }
+    }
+    let names: Vec<String> = circuit
+        .qubit_registers
+        .iter()
+        .flat_map(|r| (0..r.size).map(move |i| format!("{}[{i}]: ", r.name)))
+        .collect();
+    let margin = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
+    let columns = layers(circuit);
+    let mut out = String::new();
+    let mut first = 0;
+    loop {
+        let mut last = first;
+        let mut used = margin + 2;
+        while last < columns.len() {
+            let wide = column_width(&columns[last]) + 2;
+            if last > first && used + wide > width {
+                break;
+            }
+            used += wide;
+            last += 1;
+        }
+        fold(
+            &columns[first..last],
+            circuit.qubits,
+            &names,
+            margin,
+            &mut out,
+        );
+        first = last;
+        if first >= columns.len() {
+            return Ok(out);
+        }
+        out.push('\n');
+    }
+}
+
+fn layers(circuit: &Circuit) -> Vec<Vec<Symbol>> {
+    let mut columns: Vec<Vec<Symbol>> = Vec::new();
+    let mut free = vec![0usize; circuit.qubits as usize];
+    for op in &circuit.ops {
+        let Some(symbol) = symbol(op, circuit) else {
+            continue;
+        };
+        let lines = symbol.low as usize..=symbol.high as usize;
+        let at = free[lines.clone()].iter().copied().max().unwrap_or(0);
+        free[lines].fill(at + 1);
+        if columns.len() <= at {
+            columns.resize_with(at + 1, Vec::new);
+        }
+        columns[at].push(symbol);
+    }
+    columns
+}
+
+fn symbol(op: &Op, circuit: &Circuit) -> Option<Symbol> {
+    let whole = |text: &str| Symbol {
+        marks: vec![(0, text.to_owned())],
+        low: 0,
+        high: circuit.qubits.saturating_sub(1),
+        connected: true,
+    };
+    let on = |marks: Vec<(u32, String)>, connected| {
+        let low = marks.iter().map(|m| m.0).min()?;
+        let high = marks.iter().map(|m| m.0).max()?;
+        Some(Symbol {
+            marks,
+            low,
+            high,
+            connected,
+        })
+    };
+    match op {
+        Op::Gate(gate) => on(marks(gate), true),
+        Op::Measure { qubit, bit } => on(
+            vec![(*qubit, format!("M→{}", bit_name(circuit, *bit)))],
+            false,
+        ),
+        Op::Reset(qubit) => on(vec![(*qubit, "|0⟩".to_owned())], false),
+        Op::Barrier(qubits) => on(qubits.iter().map(|&q| (q, "░".to_owned())).collect(), false),
+        Op::Noise(_, qubits) => on(qubits.iter().map(|&q| (q, "≈".to_owned())).collect(), true),
+        Op::Assign { .. } | Op::Break | Op::Continue => None,
+        _ if circuit.qubits == 0 => None,
+        Op::If {
+            then, otherwise, ..
+        } => Some(whole(&format!("if[{}/{}]", then.len(), otherwise.len()))),
+        Op::While { body, .. } => Some(whole(&format!("while[{}]", body.len()))),
+        Op::End => Some(whole("end")),
+    }
+}
+
+fn bit_name(circuit: &Circuit, bit: u32) -> String {
+    circuit
+        .bit_registers
+        .iter()
+        .find(|r| (r.start..r.start + r.size).contains(&bit))
+        .map_or_else(
+            || bit.to_string(),
+            |r| format!("{}{}", r.name, bit - r.start),
+        )
+}
+
+fn marks(gate: &Gate) -> Vec<(u32, String)> {
+    let mut marks: Vec<(u32, String)> = gate
+        .control_qubits()
+        .iter()
+        .map(|&q| (q, "●".to_owned()))
+        .collect();
+    let numbers: Vec<String> = gate
+        .angles
+        .iter()
+        .map(|a| a.value(&[]).map_or_else(|| "?".to_owned(), angle))
+        .collect();
+    let numbers = if numbers.is_empty() {
+        String::new()
+    } else {
+        format!("({})", numbers.join(","))
+    };
+    let plain = Gate {
+        controls: 0,
+        ..gate.clone()
+    };
+    let label = match gate.base {
+        Base::X if gate.controls > 0 => "⊕".to_owned(),
+        Base::Z | Base::Phase if gate.controls > 0 && numbers.is_empty() => "●".to_owned(),
+        Base::Swap => "✕".to_owned(),
+        _ => {
+            let name = plain.name();
+            let mut letters = name.chars();
+            let first = letters
+                .next()
+                .map(|c| c.to_ascii_uppercase())
+                .unwrap_or(' ');
+            format!("{first}{}{numbers}", letters.as_str())
+        }
+    };
+    let targets = gate.target_qubits();
+    for (i, &q) in targets.iter().enumerate() {
+        let text = if targets.len() > 1 && gate.base != Base::Swap {
+            format!("{label}:{i}")
+        } else {
+            label.clone()
+        };
+        marks.push((q, text));
+    }
+    marks
+}
+
+/// An angle as a fraction of pi where it is one, else with three digits.
+fn angle(value: f64) -> String {
+    let turns = value / std::f64::consts::PI;
+    for denominator in [1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 16.0] {
+        let numerator = turns * denominator;
+        if numerator != 0.0
+            && numerator.abs() <= 16.0
+            && (numerator - numerator.round()).abs() < 1e-12
+        {
+            let top = match numerator.round() as i64 {
+                1 => "π".to_owned(),
+                -1 => "-π".to_owned(),
+                n => format!("{n}π"),
+            };
+            return if denominator == 1.0 {
+                top
+            } else {
+                format!("{top}/{denominator}")
+            };
+        }
+    }
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn column_width(column: &[Symbol]) -> usize {
+    column
+        .iter()
+        .flat_map(|s| &s.marks)
+        .map(|m| m.1.chars().count())
+        .max()
+        .unwrap_or(1)
+}
+
+fn fold(columns: &[Vec<Symbol>], qubits: u32, names: &[String], margin: usize, out: &mut String) {
+    for qubit in 0..qubits {
+        let name = names.get(qubit as usize).map_or("", String::as_str);
+        let mut wire = format!("{name:>margin$}─");
+        let mut below = " ".repeat(margin + 1);
+        for column in columns {
+            let width = column_width(column);
+            let here = column.iter().find(|s| (s.low..=s.high).contains(&qubit));
+            let mark = here.and_then(|s| s.marks.iter().find(|m| m.0 == qubit));
+            let text = match (mark, here) {
+                (Some(mark), _) => mark.1.as_str(),
+                (None, Some(s)) if s.connected => "┼",
+                _ => "─",
+            };
+            let pad = width - text.chars().count().min(width);
+            let left = pad / 2;
+            wire.push_str(&"─".repeat(left));
+            wire.push_str(text);
+            wire.push_str(&"─".repeat(pad - left + 2));
+            let link = here.is_some_and(|s| s.connected && qubit < s.high);
+            below.push_str(&" ".repeat((width - 1) / 2));
+            below.push(if link { '│' } else { ' ' });
+            below.push_str(&" ".repeat(width - 1 - (width - 1) / 2 + 2));
+        }
+        out.push_str(wire.trim_end());
+        out.push('\n');
+        if qubit + 1 < qubits && !below.trim().is_empty() {
+            out.push_str(below.trim_end());
+            out.push('\n');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circuit_is_drawn() {
+        let mut circuit = Circuit::new(3, 1).unwrap();
+        circuit.gate("h", &[], &[0]).unwrap();
+        circuit.gate("cx", &[], &[0, 2]).unwrap();
+        circuit
+            .gate("rz", &[std::f64::consts::FRAC_PI_4], &[1])
+            .unwrap();
+        circuit.measure(2, 0).unwrap();
+        let wanted = "\
+q[0]: ─H──●───────────
+          │
+q[1]: ────┼──Rz(π/4)──
+          │
+q[2]: ────⊕───M→c0────
+";
+        assert_eq!(text(&circuit, 80).unwrap(), wanted);
+        // Folded: every line within the width, and more of them.
+        for _ in 0..40 {
+            circuit.gate("h", &[], &[1]).unwrap();
+        }
+        let folded = text(&circuit, 60).unwrap();
+        assert!(folded.lines().all(|l| l.chars().count() <= 60), "{folded}");
+        assert!(folded.lines().count() > 10);
+    }
+
+    #[test]
+    fn angles_are_short() {
+        use std::f64::consts::PI;
+        for (value, wanted) in [
+            (PI, "π"),
+            (-PI / 2.0, "-π/2"),
+            (3.0 * PI / 8.0, "3π/8"),
+            (0.5, "0.5"),
+            (0.0, "0"),
+        ] {
+            assert_eq!(angle(value), wanted);
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_drawn() {
+        let circuit = Circuit::new(5000, 0).unwrap();
+        assert!(text(&circuit, 80).is_err());
+        assert_eq!(text(&Circuit::default(), 80).unwrap(), "");
+    }
+}

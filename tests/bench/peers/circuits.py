@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Times a peer on a circuit: circuits.py PEER QUBITS THREADS f32|f64 ROUNDS < gates
+
+Each line of standard input is a gate: its name, its angles, `|`, its qubits. Prints the median seconds. What a
+peer does once for a circuit (its own objects, fusion that it does beforehand) is not timed, running it is.
+"""
+import os
+import statistics
+import sys
+import time
+
+peer, qubits, threads, precision, rounds = sys.argv[1], *map(int, sys.argv[2:4]), sys.argv[4], int(sys.argv[5])
+# Before anything that starts threads is imported.
+os.environ["OMP_NUM_THREADS"] = str(threads)
+os.environ["OMP_PROC_BIND"] = "false"
+
+
+def gates():
+    for line in sys.stdin:
+        left, right = line.split("|")
+        name, *angles = left.split()
+        yield name, [float(a) for a in angles], [int(q) for q in right.split()]
+
+
+def lightning(module):
+    import importlib
+
+    ops = importlib.import_module(f"pennylane_lightning.{module}")
+    state_class = ops.StateVectorC64 if precision == "f32" else ops.StateVectorC128
+    names = {"h": "Hadamard", "ry": "RY", "cp": "ControlledPhaseShift", "cx": "CNOT", "swap": "SWAP", "u": "Rot"}
+    calls = []
+    for name, angles, on in gates():
+        if name == "u":
+            angles = [angles[2], angles[0], angles[1]]
+        calls.append((names[name], [qubits - 1 - q for q in on], angles))
+
+    def run():
+        state = state_class(qubits)
+        bound = {name: getattr(state, name) for name in names.values()}
+        for name, wires, angles in calls:
+            bound[name](wires, False, angles)
+
+    return run
+
+
+def aer():
+    from qiskit import QuantumCircuit, transpile
+    from qiskit_aer import AerSimulator
+
+    circuit = QuantumCircuit(qubits)
+    for name, angles, on in gates():
+        getattr(circuit, name)(*angles, *on)
+    circuit.save_amplitudes([0])
+    simulator = AerSimulator(
+        method="statevector",
+        precision="single" if precision == "f32" else "double",
+        max_parallel_threads=threads,
+    )
+    circuit = transpile(circuit, simulator, optimization_level=0)
+    return lambda: simulator.run(circuit, shots=1).result()
+
+
+def qulacs():
+    import numpy
+    import qulacs
+    from qulacs.circuit import QuantumCircuitOptimizer
+
+    if precision == "f32":
+        sys.exit("qulacs has no single precision")
+    circuit = qulacs.QuantumCircuit(qubits)
+    for name, angles, on in gates():
+        if name == "h":
+            circuit.add_H_gate(*on)
+        elif name == "ry":
+            circuit.add_RY_gate(on[0], -angles[0])
+        elif name == "u":
+            circuit.add_U3_gate(on[0], *angles)
+        elif name == "cx":
+            circuit.add_CNOT_gate(*on)
+        elif name == "swap":
+            circuit.add_SWAP_gate(*on)
+        else:
+            phase = numpy.diag([1, numpy.exp(1j * angles[0])])
+            gate = qulacs.gate.DenseMatrix(on[1], phase)
+            gate.add_control_qubit(on[0], 1)
+            circuit.add_gate(gate)
+    if os.environ.get("QULACS_FUSE", "1") == "1":
+        QuantumCircuitOptimizer().optimize_light(circuit)
+
+    def run():
+        circuit.update_quantum_state(qulacs.QuantumState(qubits))
+
+    return run
+
+
+def qsim():
+    import cirq
+    import qsimcirq
+
+    if precision != "f32":
+        sys.exit("qsim has no double precision")
+    line = cirq.LineQubit.range(qubits)
+    ops = []
+    for name, angles, on in gates():
+        on = [line[q] for q in on]
+        if name == "h":
+            ops.append(cirq.H(*on))
+        elif name == "ry":
+            ops.append(cirq.ry(angles[0])(*on))
+        elif name == "u":
+            ops += [cirq.rz(angles[2])(*on), cirq.ry(angles[0])(*on), cirq.rz(angles[1])(*on)]
+        elif name == "cx":
+            ops.append(cirq.CNOT(*on))
+        elif name == "swap":
+            ops.append(cirq.SWAP(*on))
+        else:
+            ops.append(cirq.CZPowGate(exponent=angles[0] / 3.141592653589793)(*on))
+    circuit = cirq.Circuit(ops)
+    simulator = qsimcirq.QSimSimulator(qsimcirq.QSimOptions(max_fused_gate_size=4, cpu_threads=threads))
+    return lambda: simulator.compute_amplitudes(circuit, [0], qubit_order=line)
+
+
+def stim():
+    import stim as library
+
+    circuit = library.Circuit()
+    names = {"h": "H", "s": "S", "sx": "SQRT_X", "y": "Y", "cx": "CX"}
+    for name, _, on in gates():
+        circuit.append(names[name], on)
+    circuit.append("M", range(qubits))
+    return lambda: circuit.compile_sampler(seed=1).sample(1000)
+
+
+run = {
+    "lightning-kokkos": lambda: lightning("lightning_kokkos_ops"),
+    "lightning": lambda: lightning("lightning_qubit_ops"),
+    "aer": aer,
+    "qulacs": qulacs,
+    "qsim": qsim,
+    "stim": stim,
+}[peer]()
+run()
+times = []
+for _ in range(rounds):
+    start = time.perf_counter()
+    run()
+    times.append(time.perf_counter() - start)
+print(statistics.median(times))
