@@ -9,12 +9,13 @@ use crate::journal::Journal;
 use crate::keeper::{Ask, Keeper};
 use crate::objects::{Alerts, Security, SharedBook};
 use crate::proc::Proc;
+use crate::scorer::Scorer;
 use crate::settings::Settings;
 use crate::source::{EventSource, Kernel};
 use crate::spool::{Spool, Windows1};
 use crate::store::Store;
 use crate::watcher::{self, Command, Commander};
-use crate::windows::{Closed, Windows};
+use crate::windows::Windows;
 use quantumos_dbus::{SERVICES, Service, path};
 use quantumos_ebpf::{Class, Coverage, State};
 use quantumos_service::{BoxError, Context, Daemon};
@@ -136,6 +137,17 @@ impl SecurityAi {
             dropped,
             crate::clock::real_time,
         ));
+        let scorer = Scorer {
+            connection: connection.clone(),
+            status: status.clone(),
+            settings: settings.model.clone(),
+            state: directories.state.clone(),
+            spool: spool.clone(),
+            output: output.clone(),
+            model: None,
+            tried: None,
+            looked: None,
+        };
         let limits = Usage {
             cpu: settings.events.budget_cpu_per_mille.into(),
             memory: settings.events.budget_memory_kib.into(),
@@ -225,7 +237,7 @@ impl SecurityAi {
             authority,
         };
         server.at(path::WINDOWS, waiting).await?;
-        tokio::spawn(keep(windows, spool));
+        tokio::spawn(scorer.run(windows));
         tokio::spawn(keeper.run(outputs, inbox));
         Ok(Self {
             control,
@@ -233,13 +245,6 @@ impl SecurityAi {
             commander,
             thread,
         })
-    }
-}
-
-/// Takes windows as they end, until the thread has.
-async fn keep(mut windows: mpsc::Receiver<Closed>, spool: Spool) {
-    while let Some(closed) = windows.recv().await {
-        spool.add(&closed);
     }
 }
 

@@ -4,6 +4,7 @@ use quantumos_detect::{Level, Options};
 use quantumos_service::Invalid;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// The configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -17,6 +18,8 @@ pub struct Settings {
     pub events: Events,
     /// How windows of what units do are cut.
     pub windows: Windows,
+    /// The model of this host.
+    pub model: Model,
 }
 
 /// Which rules' alerts are raised.
@@ -72,6 +75,31 @@ pub struct Events {
 pub struct Windows {
     /// Length in seconds. Takes effect at the next start.
     pub seconds: u32,
+}
+
+/// The model of this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Model {
+    /// Whether a published model is used. Takes effect at the next start, as all of these.
+    pub enabled: bool,
+    /// Where the model in force is published.
+    pub directory: PathBuf,
+    /// Folders of public keys (`*.pub`) that may sign models.
+    pub trusted: Vec<PathBuf>,
+    /// Whether the key of the first model is trusted when quantumd says that it is ai-learnd's.
+    pub enroll: bool,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            directory: "/var/lib/quantumos/ai-learnd/models/published".into(),
+            trusted: vec!["/etc/quantumos/security-ai/trusted.d".into()],
+            enroll: true,
+        }
+    }
 }
 
 impl Default for Windows {

@@ -17,7 +17,8 @@ use quantumos_ebpf::Event;
 use quantumos_harness::{FakePolkit, Swtpm, contract, eventually};
 use quantumos_learn::Manifest;
 use quantumos_learn::manifest::SIGNATURE_CONTEXT;
-use stage::{Stage, exec};
+use security_ai::model::{Model, Papers};
+use stage::{Stage, alert, alerts, exec};
 use std::path::Path;
 
 /// Windows of a host with four servers, each with habits of its own.
@@ -59,8 +60,11 @@ fn learning(root: &Path) -> ai_learnd::Settings {
 #[tokio::test]
 async fn a_model_is_trained_signed_published_and_only_replaced_by_a_better_one() {
     let stage = Stage::new(&[]);
+    let root = tempfile::tempdir().unwrap();
     let mut settings = security_ai::Settings::default();
     settings.windows.seconds = 1;
+    settings.model.directory = root.path().join("models/published");
+    settings.model.trusted = Vec::new();
     let security = stage.serve(settings).await;
     let client = stage.bus.connect().await.unwrap();
     stage.source.give((1000..1000 + WINDOWS).flat_map(habits));
@@ -70,7 +74,6 @@ async fn a_model_is_trained_signed_published_and_only_replaced_by_a_better_one()
     })
     .await;
 
-    let root = tempfile::tempdir().unwrap();
     let settings = learning(root.path());
     let learnd = stage.bus.serve::<AiLearnd>(root.path(), settings).await;
     let learnd = learnd.unwrap();
@@ -113,10 +116,48 @@ async fn a_model_is_trained_signed_published_and_only_replaced_by_a_better_one()
             .unwrap()
     );
 
+    each_broken_link_is_refused_by_name(&root.path().join("models/1"), &public);
+
     // The same windows give the same model, which is not better.
     let (serial, published, reason) = learn.train().await.unwrap();
     assert_eq!((serial, published), (0, false));
     assert!(reason.contains("not better than model 1"), "{reason}");
+    // security-ai takes the model up with the next window, and believes the key since quantumd says whose it is.
+    stage.source.give(habits(5000));
+    eventually("an ordinary window ends", async || {
+        (windows.closed().await.unwrap() == u64::from(WINDOWS) + 1).then_some(())
+    })
+    .await;
+    stage.source.give([
+        now(6001, "/usr/sbin/server1"),
+        now(6001, "/usr/bin/sh"),
+        now(6001, "/tmp/.x/implant"),
+        now(6001, "/usr/bin/base64"),
+        now(6001, "/tmp/.x/implant"),
+    ]);
+    let raised = eventually("the strange window is told of", async || {
+        let paths = alerts(&client).await;
+        (!paths.is_empty()).then_some(paths)
+    })
+    .await;
+    assert_eq!(raised.len(), 1, "{raised:?}");
+    let alert = alert(&client, &raised[0]).await;
+    assert_eq!(alert.rule_id().await.unwrap(), "quantumos-model-windows");
+    assert_eq!(
+        (
+            alert.pid().await.unwrap(),
+            alert.class().await.unwrap().as_str()
+        ),
+        (6001, "window")
+    );
+    let explanation = alert.explanation().await.unwrap();
+    assert!(
+        explanation.contains("spreads") && explanation.contains("exec /tmp/.x/implant"),
+        "{explanation}"
+    );
+    let pinned = std::fs::read(stage.root.path().join("state/model.pub")).unwrap();
+    assert_eq!(pinned, public);
+
     let nothing = learn.rollback(0).await;
     assert!(matches!(&nothing, Err(Error::NotFound(_))), "{nothing:?}");
     assert_eq!(learn.rollback(1).await.unwrap(), 1);
@@ -165,4 +206,63 @@ async fn too_few_windows_and_others_are_refused() {
     let asked = polkit.asked();
     assert_eq!(asked.len(), 3);
     learnd.stop().await;
+}
+
+/// Copies a published model, breaks a link of its chain, and has security-ai's loader say which.
+fn each_broken_link_is_refused_by_name(model: &Path, public: &[u8]) {
+    type Break = fn(&Path);
+    let table: [(&str, Break); 8] = [
+        ("manifest.toml: No such file", |f| {
+            std::fs::remove_file(f.join("manifest.toml")).unwrap();
+        }),
+        ("manifest.toml.sig: No such file", |f| {
+            std::fs::remove_file(f.join("manifest.toml.sig")).unwrap();
+        }),
+        ("none of the 1 trusted keys", |f| {
+            std::fs::write(f.join("manifest.toml.sig"), [0; 100]).unwrap();
+        }),
+        ("none of the 1 trusted keys", |f| {
+            let text = std::fs::read_to_string(f.join("manifest.toml")).unwrap();
+            let raised = text.replacen("threshold = ", "threshold = 9", 1);
+            assert_ne!(raised, text);
+            std::fs::write(f.join("manifest.toml"), raised).unwrap();
+        }),
+        ("the model has", |f| {
+            let bytes = std::fs::read(f.join("model.onnx")).unwrap();
+            std::fs::write(f.join("model.onnx"), &bytes[..bytes.len() / 2]).unwrap();
+        }),
+        ("the model has digest", |f| {
+            let mut bytes = std::fs::read(f.join("model.onnx")).unwrap();
+            let last = bytes.len() - 1;
+            bytes[last] ^= 1;
+            std::fs::write(f.join("model.onnx"), bytes).unwrap();
+        }),
+        ("profile.bin: No such file", |f| {
+            std::fs::remove_file(f.join("profile.bin")).unwrap();
+        }),
+        ("model.onnx: longer than", |f| {
+            std::fs::write(f.join("model.onnx"), vec![0; 1 << 20]).unwrap();
+        }),
+    ];
+    let load = |folder: &Path, key: &[u8]| {
+        let papers = Papers::read(folder).map_err(|refused| refused.to_string())?;
+        let loaded = Model::load(papers, &[key.to_vec()]);
+        loaded.map(drop).map_err(|refused| refused.to_string())
+    };
+    assert_eq!(load(model, public), Ok(()));
+    assert!(load(model, &public[1..]).is_err());
+    for (wanted, break_it) in table {
+        let copy = tempfile::tempdir().unwrap();
+        for name in [
+            "manifest.toml",
+            "manifest.toml.sig",
+            "model.onnx",
+            "profile.bin",
+        ] {
+            std::fs::copy(model.join(name), copy.path().join(name)).unwrap();
+        }
+        break_it(copy.path());
+        let told = load(copy.path(), public).unwrap_err();
+        assert!(told.contains(wanted), "{wanted}: {told}");
+    }
 }
