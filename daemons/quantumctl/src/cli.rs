@@ -4,9 +4,7 @@
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
-use crate::{
-    circuit, credential, crypto, keys, learn, ledger, resource, security, status, steppps,
-};
+use crate::{circuit, container, credential, crypto, keys, learn, ledger, resource, security, status, steppps, wave};
 
 /// Text after the help of the command itself.
 const AFTER: &str = "\
@@ -18,7 +16,7 @@ Exit status:
   4  not authorised
   5  no such key, alert, decision, unit or dimension
   6  not supported or not available on this host
-  7  the signature, ledger, seal or proof does not verify
+  7  the signature, ledger, seal or proof does not verify, or what was sealed does not open
 
 Environment:
   DBUS_SYSTEM_BUS_ADDRESS  the bus to use, unless --bus is given
@@ -76,9 +74,15 @@ pub enum Command {
     /// Set, grant and rotate credentials of systemd units
     #[command(subcommand)]
     Credential(credential::CredentialCommand),
-    /// Look at the algorithms in use
+    /// Seal and open files and pipes, hash and authenticate; needs no service but for algorithms
     #[command(subcommand)]
     Crypto(crypto::CryptoCommand),
+    /// Transform waveforms, carry messages as light; needs no service but for signing
+    #[command(subcommand)]
+    Wave(wave::WaveCommand),
+    /// Seal data in containers with a history, open and verify them; only sealing needs a service
+    #[command(subcommand)]
+    Container(container::ContainerCommand),
     /// Watch and handle alerts, look at rules and coverage
     #[command(subcommand)]
     Security(security::SecurityCommand),

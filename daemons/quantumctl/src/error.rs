@@ -55,6 +55,18 @@ pub enum Error {
     /// The signature does not verify.
     #[error("the signature does NOT verify")]
     BadSignature,
+    /// The Wave HMAC is another one.
+    #[error("the value is NOT the Wave HMAC of this message")]
+    BadHmac,
+    /// What was sealed does not open, or can't be sealed.
+    #[error(transparent)]
+    Resonance(#[from] quantumos_resonance::Error),
+    /// Frames of light are not what an encoder makes.
+    #[error(transparent)]
+    Wavelength(#[from] quantumos_wavelength::Error),
+    /// A container's history does not hold.
+    #[error(transparent)]
+    Chain(quantumos_resonance::container::Broken),
     /// So many rules do not load; the output says which.
     #[error("{0} rules do not load")]
     RulesFailed(u32),
@@ -82,7 +94,10 @@ impl Error {
             Self::Usage(_) => 2,
             Self::Bus(_) | Self::NotRunning { .. } | Self::SomeNotRunning(_) => 3,
             Self::NotFound(_) => 5,
-            Self::BadSignature | Self::Unverified(_) => 7,
+            Self::BadSignature | Self::BadHmac | Self::Unverified(_) => 7,
+            Self::Chain(broken) => crate::container::code(broken),
+            Self::Resonance(error) => sealed_code(error),
+            Self::Wavelength(error) => frames_code(error),
             Self::Ledger(error) => ledger_code(error),
             Self::CannotRun(_) => 6,
             Self::Service { name, .. } => service_code(name),
@@ -117,6 +132,10 @@ impl Error {
             Self::File { .. } => "file".to_owned(),
             Self::CannotRun(_) => "cannot-run".to_owned(),
             Self::BadSignature => "bad-signature".to_owned(),
+            Self::BadHmac => "bad-hmac".to_owned(),
+            Self::Chain(_) => "chain".to_owned(),
+            Self::Resonance(error) => kebab(error),
+            Self::Wavelength(error) => kebab(error),
             Self::Unverified(_) => "unverified".to_owned(),
             Self::Ledger(_) => "ledger".to_owned(),
             Self::RulesFailed(_) => "rules-failed".to_owned(),
@@ -134,6 +153,46 @@ fn ledger_code(error: &quantumos_ledger::Error) -> u8 {
         Ledger::Storage { .. } | Ledger::Limit { .. } => 1,
         _ => 7,
     }
+}
+
+/// Exit code for what the resonance suite refuses.
+fn sealed_code(error: &quantumos_resonance::Error) -> u8 {
+    use quantumos_resonance::Error as E;
+    match error {
+        E::TooShort { .. }
+        | E::TooLong { .. }
+        | E::NotFinite { .. }
+        | E::Length { .. }
+        | E::OtherSource { .. }
+        | E::Weak { .. } => 2,
+        E::Library(_) | E::TooCostly { .. } | E::Signer(_) | E::Throttled { .. } => 1,
+        _ => 7,
+    }
+}
+
+/// Exit code for what the wavelength suite refuses.
+fn frames_code(error: &quantumos_wavelength::Error) -> u8 {
+    use quantumos_wavelength::Error as E;
+    match error {
+        E::TooLong { .. } | E::Length { .. } | E::UnknownMethod(_) => 2,
+        E::Library(_) => 1,
+        _ => 7,
+    }
+}
+
+/// The name of an error's variant as JSON has it: `WrongKey` is `wrong-key`.
+fn kebab(error: &impl std::fmt::Debug) -> String {
+    let mut name = String::new();
+    for c in format!("{error:?}")
+        .chars()
+        .take_while(char::is_ascii_alphanumeric)
+    {
+        if c.is_ascii_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.push(c.to_ascii_lowercase());
+    }
+    name
 }
 
 /// Exit code for a D-Bus error name.

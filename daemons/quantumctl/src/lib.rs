@@ -5,6 +5,7 @@
 mod bus;
 mod circuit;
 mod cli;
+mod container;
 mod credential;
 mod crypto;
 mod error;
@@ -20,5 +21,6 @@ mod security;
 mod status;
 mod steppps;
 mod text;
+mod wave;
 
 pub use run::main;

@@ -8,12 +8,13 @@ use crate::{
     bus::Bus,
     circuit,
     cli::{Cli, Command},
-    credential, crypto,
+    container, credential, crypto,
     error::Error,
     generate, keys, learn, ledger,
     output::{self, Output},
     resource, security, status, steppps,
     text::style::Style,
+    wave,
 };
 
 /// Runs quantumctl with the arguments of this process.
@@ -49,6 +50,21 @@ async fn run(cli: Cli) -> Result<(), Error> {
         // Where the private key is, there need be no bus.
         Command::Keys(keys::KeysCommand::Approve(args)) => return keys::approve(&output, args),
         Command::Ledger(command) => return ledger::run(&output, command),
+        Command::Crypto(command) => {
+            if let Some(result) = crypto::run_alone(&output, command) {
+                return result;
+            }
+        }
+        Command::Container(command) => {
+            if let Some(result) = container::run_alone(&output, command) {
+                return result;
+            }
+        }
+        Command::Wave(command) => {
+            if let Some(result) = wave::run_alone(&output, command) {
+                return result;
+            }
+        }
         Command::Security(command) => {
             if let Some(result) = security::run_alone(&output, command) {
                 return result;
@@ -66,6 +82,8 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Resource(command) => resource::run(&bus, &output, command).await,
         Command::Learn(command) => learn::run(&bus, &output, command).await,
         Command::Steppps(args) => steppps::run(&bus, &output, args).await,
+        Command::Container(command) => container::run(&bus, &output, command).await,
+        Command::Wave(command) => wave::run(&bus, &output, command).await,
         Command::Completions { .. }
         | Command::Man { .. }
         | Command::Circuit(_)

@@ -126,6 +126,26 @@ pub enum Error {
         /// The last chunk.
         last: u64,
     },
+    /// A waveform is too easily guessed.
+    #[error("the waveform is worth about {bits} bits as a key, at least {need} are needed")]
+    Weak {
+        /// Estimated bits.
+        bits: u16,
+        /// Bits that are enough.
+        need: u16,
+    },
+    /// A signature does not verify.
+    #[error("the signature of the {0} does not verify")]
+    BadSignature(&'static str),
+    /// The signer refused.
+    #[error("the signer: {0}")]
+    Signer(String),
+    /// Too many failed attempts.
+    #[error("too many failed attempts; the next one may be made in {} seconds", .wait.div_ceil(1_000_000))]
+    Throttled {
+        /// Microseconds to wait.
+        wait: u64,
+    },
     /// A library refused or the random generator failed.
     #[error("{0} failed")]
     Library(&'static str),

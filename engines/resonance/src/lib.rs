@@ -1,11 +1,12 @@
 //! The resonance suite over bytes and numbers: a unitary transform on golden-ratio frequencies
 //! ([`rft`]), the waveform hash ([`wave`]), streaming encryption of any size in constant memory
-//! ([`stream`], [`text`]) and the Wave HMAC ([`hmac`]).
+//! ([`stream`], [`text`]), the Wave HMAC ([`hmac`]) and symbolic containers ([`container`]).
 //!
 //! The wave mathematics is transform and encoding. Secrecy, integrity and authenticity come
 //! from standard primitives (AES-256-GCM, XChaCha20-Poly1305, SHA-3, KMAC, HMAC, HKDF, Argon2id). No
 //! disk, no clock, no bus.
 
+pub mod container;
 mod derive;
 mod error;
 pub mod hmac;

@@ -13,6 +13,7 @@
 mod cipher;
 mod header;
 mod opener;
+mod run;
 mod sealer;
 
 pub use crate::derive::Cost;

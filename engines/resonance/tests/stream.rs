@@ -354,6 +354,43 @@ fn nothing_is_given_out_before_it_is_authentic() {
     assert_eq!(opener.finish(&mut out), Err(error));
 }
 
+/// Runs of chunks are the same stream, wherever they are cut.
+#[test]
+fn runs_are_the_stream() {
+    for suite in Suite::ALL {
+        for len in [0, 10, CHUNK, 3 * CHUNK, 3 * CHUNK + 7] {
+            let text = message(len);
+            let sealer = Sealer::new(KEY, &options(suite)).unwrap();
+            let mut sealed = sealer.header().to_bytes();
+            let start = sealed.len();
+            let key = sealer.into_key();
+            let cut = (2 * CHUNK).min(len.saturating_sub(1) / CHUNK * CHUNK);
+            let (a, b) = text.split_at(cut);
+            let mut runs = vec![0; sealed_len(len as u64) as usize];
+            let middle = cut / CHUNK * (CHUNK + TAG);
+            if cut > 0 {
+                key.seal_run(0, false, a, &mut runs[..middle]).unwrap();
+            }
+            let second = (cut / CHUNK) as u64;
+            key.seal_run(second, true, b, &mut runs[middle..]).unwrap();
+            sealed.extend_from_slice(&runs);
+            assert_eq!(open(KEY, b"", &sealed, 7777).unwrap(), text);
+            let mut plain = vec![1; len];
+            key.open_run(0, true, &sealed[start..], &mut plain).unwrap();
+            assert_eq!(plain, text);
+            let mut plain = vec![1; b.len()];
+            key.open_run(second, true, &runs[middle..], &mut plain)
+                .unwrap();
+            assert_eq!(plain, b);
+            assert!(key.seal_run(0, true, &text, &mut [0; 3]).is_err());
+            assert!(key.open_run(0, true, &runs, &mut vec![0; len + 1]).is_err());
+            let cut_off = &runs[..runs.len().saturating_sub(CHUNK + TAG)];
+            let mut plain = vec![0; message_len(cut_off.len() as u64).unwrap_or(0) as usize];
+            assert!(key.open_run(0, true, cut_off, &mut plain).is_err());
+        }
+    }
+}
+
 #[test]
 fn limits_are_named() {
     let long = [0u8; 200];

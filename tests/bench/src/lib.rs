@@ -5,6 +5,7 @@ pub mod alerts;
 pub mod boot;
 pub mod bus;
 pub mod circuits;
+pub mod crypto;
 pub mod events;
 pub mod idle;
 pub mod ledger;
@@ -22,10 +23,11 @@ pub type Print<'a> = &'a mut dyn FnMut(&str, f64, &str, &str, Option<f64>);
 pub type Measure = fn(Print<'_>) -> Result<(), Failure>;
 
 /// The sets by name, in the order in which all of them run.
-pub const SETS: [(&str, Measure); 6] = [
+pub const SETS: &[(&str, Measure)] = & [
     ("idle", idle::measure),
     ("boot", boot::measure),
     ("bus", bus::measure),
+    ("crypto", crypto::measure),
     ("events", measure_events),
     ("ledger", ledger::measure),
     ("security", security::measure),

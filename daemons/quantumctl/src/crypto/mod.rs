@@ -1,73 +1,364 @@
-//! `quantumctl crypto`: what this host's cryptography is made of.
+//! `quantumctl crypto`: seal and open files and pipes, hash and authenticate, all in this process
+//! where no service need run; and what quantumd's cryptography is made of.
 
-use clap::Subcommand;
-use quantumos_dbus::{bus_name::QUANTUM, path::QUANTUM as ROOT};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+mod convert;
+pub mod files;
+pub mod numbers;
+mod registry;
+pub mod secret;
+mod sums;
 
-use crate::{
-    bus::Bus,
-    error::Error,
-    output::Output,
-    text::{escape::escape, table::Table},
+use std::{
+    io::{self, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    thread,
 };
 
-/// What to look at.
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use quantumos_resonance::stream::{
+    CONTEXT_MAX, Cost, Header, Options, Sealer, Secret, StreamKey, Suite, message_len,
+};
+use quantumos_resonance::text;
+use serde_json::json;
+
+use self::{
+    convert::{Direction, Failure, Part},
+    files::{Draft, Input},
+    secret::{Given, SecretArgs},
+};
+use crate::{bus::Bus, error::Error, output::Output};
+
+/// What to do.
 #[derive(Debug, Subcommand)]
 pub enum CryptoCommand {
+    /// Seal a file or standard input
+    Encrypt(EncryptArgs),
+    /// Open what encrypt sealed
+    Decrypt(DecryptArgs),
+    /// Hash a waveform
+    Hash(sums::HashArgs),
+    /// Authenticate a file or standard input, and check that
+    Hmac(sums::HmacArgs),
     /// List the algorithms in use: version, kind, standard, library
     Algorithms,
 }
 
-/// A line of the registry.
-#[derive(Debug, Serialize)]
-struct Algorithm {
-    name: String,
-    version: u32,
-    kind: String,
-    standard: String,
-    library: String,
+/// The cipher.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Cipher {
+    /// The faster one on this processor
+    Fastest,
+    /// AES-256-GCM
+    Aes,
+    /// XChaCha20-Poly1305
+    Xchacha,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Registry {
-    algorithms: Vec<(String, u32, String, String, String)>,
+impl From<Cipher> for Suite {
+    fn from(cipher: Cipher) -> Self {
+        match cipher {
+            Cipher::Fastest => Self::fastest(),
+            Cipher::Aes => Self::Aes256Gcm,
+            Cipher::Xchacha => Self::XChaCha20Poly1305,
+        }
+    }
 }
 
-/// Runs the command.
+/// What both ways need.
+#[derive(Args, Debug)]
+struct Common {
+    /// File to read; standard input without it or with -
+    #[arg(value_hint = ValueHint::FilePath)]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    secret: SecretArgs,
+    /// What the message belongs to; the same has to be given to open it
+    #[arg(long, default_value = "")]
+    context: String,
+    /// File to write instead of standard output; it appears only when it is whole
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    output: Option<PathBuf>,
+    /// Replace the output file if it is there
+    #[arg(long, requires = "output")]
+    force: bool,
+    /// Threads; as many as there are processors without it
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Base64 instead of bytes, for text of up to 16 MiB
+    #[arg(long)]
+    text: bool,
+}
+
+/// How to seal.
+#[derive(Args, Debug)]
+pub struct EncryptArgs {
+    #[command(flatten)]
+    common: Common,
+    /// Cipher
+    #[arg(long, value_enum, default_value_t = Cipher::Fastest)]
+    cipher: Cipher,
+    /// Memory in MiB that trying a passphrase takes, here and of whoever guesses
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    memory: u32,
+}
+
+/// How to open.
+#[derive(Args, Debug)]
+pub struct DecryptArgs {
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Common {
+    fn threads(&self) -> usize {
+        let all = || thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map_or_else(all, usize::from)
+    }
+}
+
+/// Runs what needs no bus, or nothing.
+pub fn run_alone(output: &Output, command: &CryptoCommand) -> Option<Result<(), Error>> {
+    match command {
+        CryptoCommand::Encrypt(args) => Some(encrypt(output, args)),
+        CryptoCommand::Decrypt(args) => Some(decrypt(output, &args.common)),
+        CryptoCommand::Hash(args) => Some(sums::hash(output, args)),
+        CryptoCommand::Hmac(args) => Some(sums::hmac(output, args)),
+        CryptoCommand::Algorithms => None,
+    }
+}
+
+/// Runs what needs the bus.
 pub async fn run(bus: &Bus, output: &Output, command: &CryptoCommand) -> Result<(), Error> {
     match command {
-        CryptoCommand::Algorithms => algorithms(bus, output).await,
+        CryptoCommand::Algorithms => registry::algorithms(bus, output).await,
+        // These have been done without it.
+        _ => Ok(()),
     }
 }
 
-async fn algorithms(bus: &Bus, output: &Output) -> Result<(), Error> {
-    let registry: Registry = bus.record(QUANTUM, ROOT, "org.quantumos.Crypto1").await?;
-    let lines: Vec<Algorithm> = registry
-        .algorithms
-        .into_iter()
-        .map(|(name, version, kind, standard, library)| Algorithm {
-            name,
-            version,
-            kind,
-            standard,
-            library,
-        })
-        .collect();
-    output.document(&json!({ "algorithms": lines }), |_| render(&lines))
+fn encrypt(output: &Output, args: &EncryptArgs) -> Result<(), Error> {
+    let common = &args.common;
+    let options = Options {
+        suite: args.cipher.into(),
+        cost: Cost {
+            memory_kib: args.memory * 1024,
+            ..Cost::default()
+        },
+        context: common.context.as_bytes(),
+        ..Options::default()
+    };
+    let mut input = Input::open(common.file.as_deref())?;
+    let secret = common.secret.get(true)?;
+    if common.text {
+        let text = text_of(&mut input, text::TEXT_MAX)?;
+        let sealed = text::encrypt(&text, phrase(&secret)?, &options)? + "\n";
+        return deliver(common, sealed.as_bytes())
+            .and_then(|()| told(output, common, options.suite));
+    }
+    let sealer = Sealer::new(secret.secret(), &options)?;
+    let header = sealer.header().to_bytes();
+    let key = sealer.into_key();
+    match &common.output {
+        Some(path) => {
+            let draft = Draft::new(path, common.force)?;
+            let start = header.len() as u64;
+            io::Write::write_all(&mut &draft.file, &header).map_err(|e| draft.failed(e))?;
+            let done = match input.len {
+                Some(len) => {
+                    let part = Part { at: 0, len };
+                    let to = Some((&draft.file, start));
+                    convert::files(
+                        &key,
+                        Direction::Seal,
+                        (&input.file, part),
+                        to,
+                        common.threads(),
+                    )
+                }
+                None => piped(&key, Direction::Seal, &input, &mut &draft.file, common),
+            };
+            done.map_err(|failure| why(failure, &input, |e| draft.failed(e)))?;
+            draft.keep()?;
+        }
+        None => {
+            crate::output::write(&header)?;
+            piped(
+                &key,
+                Direction::Seal,
+                &input,
+                &mut io::stdout().lock(),
+                common,
+            )
+            .map_err(|failure| why(failure, &input, Error::Output))?;
+        }
+    }
+    told(output, common, options.suite)
 }
 
-fn render(lines: &[Algorithm]) -> String {
-    let mut table = Table::new(&["NAME", "VERSION", "KIND", "LIBRARY", "STANDARD"]).right(&[1]);
-    for line in lines {
-        table.row([
-            escape(&line.name),
-            line.version.to_string(),
-            escape(&line.kind),
-            escape(&line.library),
-            escape(&line.standard),
-        ]);
+fn decrypt(output: &Output, common: &Common) -> Result<(), Error> {
+    let mut input = Input::open(common.file.as_deref())?;
+    if common.text {
+        let sealed = text_of(&mut input, text::TEXT_MAX * 2)?;
+        let secret = common.secret.get(false)?;
+        let context = common.context.as_bytes();
+        let text = text::decrypt(&sealed, phrase(&secret)?, context, Cost::LIMIT)?;
+        return deliver(common, text.as_bytes());
     }
-    table.render(|_, _, aligned| aligned.to_owned())
+    let header = read_header(&input)?;
+    let secret = common.secret.get(false)?;
+    let key = open(&header, secret.secret(), &common.context)?;
+    let at = header.to_bytes().len() as u64;
+    match &common.output {
+        Some(path) => {
+            let draft = Draft::new(path, common.force)?;
+            let done = match input.len {
+                Some(len) => {
+                    let part = Part {
+                        at,
+                        len: len.saturating_sub(at),
+                    };
+                    let to = Some((&draft.file, 0));
+                    convert::files(
+                        &key,
+                        Direction::Open,
+                        (&input.file, part),
+                        to,
+                        common.threads(),
+                    )
+                }
+                None => piped(&key, Direction::Open, &input, &mut &draft.file, common),
+            };
+            done.map_err(|failure| why(failure, &input, |e| draft.failed(e)))?;
+            draft.keep()?;
+        }
+        None => {
+            let was_regular = input.len.is_some();
+            let (input, len) = input.into_regular()?;
+            // A copy of a pipe begins behind the header.
+            let at = if was_regular { at } else { 0 };
+            let part = Part {
+                at,
+                len: len.saturating_sub(at),
+            };
+            let threads = common.threads();
+            convert::files(&key, Direction::Open, (&input.file, part), None, threads)
+                .map_err(|failure| why(failure, &input, Error::Output))?;
+            rewind(&input, at)?;
+            let mut standard = io::stdout().lock();
+            piped(&key, Direction::Open, &input, &mut standard, common)
+                .map_err(|failure| why(failure, &input, Error::Output))?;
+        }
+    }
+    told(output, common, header.suite())
+}
+
+fn rewind(input: &Input, at: u64) -> Result<(), Error> {
+    (&input.file)
+        .seek(SeekFrom::Start(at))
+        .map(drop)
+        .map_err(|source| input.failed(source))
+}
+
+fn piped(
+    key: &StreamKey,
+    direction: Direction,
+    input: &Input,
+    output: &mut dyn io::Write,
+    common: &Common,
+) -> Result<(), Failure> {
+    convert::pipes(key, direction, &mut &input.file, output, common.threads())
+}
+
+/// The header at the beginning of `input`, and not a byte more.
+fn read_header(input: &Input) -> Result<Header, Error> {
+    let mut bytes = Vec::new();
+    loop {
+        let want = Header::len(&bytes)?.unwrap_or(bytes.len() + 1);
+        if bytes.len() == want {
+            break;
+        }
+        let more = (want - bytes.len()) as u64;
+        let got = (&input.file)
+            .take(more)
+            .read_to_end(&mut bytes)
+            .map_err(|source| input.failed(source))?;
+        if got == 0 {
+            break;
+        }
+    }
+    let header = Header::from_bytes(&bytes)?;
+    // A length that no message comes to is told before the passphrase is asked for.
+    if let Some(len) = input.len
+        && message_len(len - bytes.len() as u64).is_none()
+    {
+        return Err(quantumos_resonance::Error::Truncated {
+            what: "resonance stream",
+            after: len,
+        }
+        .into());
+    }
+    Ok(header)
+}
+
+fn open(header: &Header, secret: Secret<'_>, context: &str) -> Result<StreamKey, Error> {
+    if context.len() > CONTEXT_MAX {
+        return Err(Error::Usage(format!(
+            "--context: more than {CONTEXT_MAX} bytes"
+        )));
+    }
+    Ok(header.open(secret, context.as_bytes(), Cost::LIMIT)?)
+}
+
+fn why(failure: Failure, input: &Input, output: impl Fn(io::Error) -> Error) -> Error {
+    match failure {
+        Failure::Input(source) => input.failed(source),
+        Failure::Output(source) => output(source),
+        Failure::Stream(error) => error.into(),
+    }
+}
+
+/// With `--json` and a file, what was done; a message on standard output stands alone.
+fn told(output: &Output, common: &Common, suite: Suite) -> Result<(), Error> {
+    match &common.output {
+        Some(path) if output.json => {
+            let done = json!({"file": path, "cipher": suite.name()});
+            output.document(&done, |_| String::new())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn deliver(common: &Common, bytes: &[u8]) -> Result<(), Error> {
+    match &common.output {
+        Some(path) => write_file(path, common.force, bytes),
+        None => crate::output::write(bytes),
+    }
+}
+
+/// Writes a file that appears only when it is whole.
+pub fn write_file(path: &Path, force: bool, bytes: &[u8]) -> Result<(), Error> {
+    let draft = Draft::new(path, force)?;
+    io::Write::write_all(&mut &draft.file, bytes).map_err(|source| draft.failed(source))?;
+    draft.keep()
+}
+
+fn text_of(input: &mut Input, limit: usize) -> Result<String, Error> {
+    String::from_utf8(input.read_all(limit as u64)?)
+        .map_err(|_| Error::Usage(format!("{}: not UTF-8 text", input.name)))
+}
+
+fn phrase(secret: &Given) -> Result<&str, Error> {
+    match secret {
+        Given::Passphrase(bytes) => std::str::from_utf8(bytes)
+            .map_err(|_| Error::Usage("the passphrase is not UTF-8 text".into())),
+        Given::Key(_) => Err(Error::Usage(
+            "--text goes with a passphrase, not with --key-file".into(),
+        )),
+    }
+}
+
+/// A message that is sealed or opened whole, for what follows or comes before.
+pub fn read_file(path: Option<&Path>, limit: u64) -> Result<(Vec<u8>, String), Error> {
+    let mut input = Input::open(path)?;
+    Ok((input.read_all(limit)?, input.name))
 }

@@ -41,6 +41,11 @@ impl Message {
         }
     }
 
+    /// What is in memory already.
+    pub fn of(bytes: &[u8]) -> Result<Self, Error> {
+        Self::spool(Path::new("message"), bytes)
+    }
+
     fn spool(name: &Path, source: impl Read) -> Result<Self, Error> {
         let bytes = take(name, source)?;
         if bytes.len() as u64 <= INLINE {

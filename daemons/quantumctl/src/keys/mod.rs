@@ -334,6 +334,53 @@ fn bytes_of(path: &Path) -> Result<Vec<u8>, Error> {
     encoding::decode(&name, &data)
 }
 
+/// A signature by a key of the store, with what verifies it.
+#[derive(Debug)]
+pub struct Signed {
+    /// Id of the key.
+    pub key: String,
+    /// Its public key.
+    pub public_key: Vec<u8>,
+    /// The signature.
+    pub signature: Vec<u8>,
+}
+
+/// Has the key `name` (id, beginning of an id, or label) sign `message` under `context`.
+pub async fn signed(bus: &Bus, name: &str, message: &[u8], context: &str) -> Result<Signed, Error> {
+    let key = find(bus, name).await?;
+    let proxy = bus.proxy(QUANTUM, &key.path, KEY).await?;
+    let public_key = bus.authorised(&proxy, "PublicKey", &()).await?;
+    let options = options(Some(context).filter(|context| !context.is_empty()));
+    let signature = match Message::of(message)? {
+        Message::Bytes(bytes) => {
+            bus.authorised(&proxy, "Sign", &(bytes.as_slice(), options))
+                .await?
+        }
+        Message::Descriptor(file) => {
+            bus.authorised(&proxy, "SignDescriptor", &(zbus::Fd::from(&file), options))
+                .await?
+        }
+    };
+    Ok(Signed {
+        key: key.id,
+        public_key,
+        signature,
+    })
+}
+
+/// Id and public key of the key `name` of the store.
+pub async fn public(bus: &Bus, name: &str) -> Result<(String, Vec<u8>), Error> {
+    let key = find(bus, name).await?;
+    let proxy = bus.proxy(QUANTUM, &key.path, KEY).await?;
+    let bytes = bus.authorised(&proxy, "PublicKey", &()).await?;
+    Ok((key.id, bytes))
+}
+
+/// A signature or public key from a file, in any of the encodings.
+pub fn decoded(path: &Path) -> Result<Vec<u8>, Error> {
+    bytes_of(path)
+}
+
 async fn all(bus: &Bus) -> Result<Vec<Key>, Error> {
     let mut keys: Vec<Key> = bus
         .objects(QUANTUM, KEYS, KEY)

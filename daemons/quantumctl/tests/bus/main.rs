@@ -4,6 +4,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)] // a test says so by failing
 
+mod crypto;
 mod ctl;
 mod general;
 mod keys;

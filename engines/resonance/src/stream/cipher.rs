@@ -132,6 +132,38 @@ impl StreamKey {
         }
     }
 
+    /// Seals a chunk from one buffer to another, tag included.
+    pub(super) fn seal_into(
+        &self,
+        chunk: u64,
+        last: bool,
+        plain: &[u8],
+        sealed: &mut [u8],
+    ) -> Result<(), Error> {
+        check(chunk, last, plain.len())?;
+        let name = match self.cipher {
+            Cipher::Aes(_) => Suite::Aes256Gcm.name(),
+            Cipher::XChaCha(_) => Suite::XChaCha20Poly1305.name(),
+        };
+        let (body, tag) = sealed
+            .split_last_chunk_mut::<TAG>()
+            .ok_or(Error::Library(name))?;
+        match &self.cipher {
+            Cipher::Aes(key) => {
+                let nonce = Nonce::assume_unique_for_key(self.nonce::<12>(chunk, last));
+                key.seal_out_of_place_scatter(nonce, Aad::empty(), plain, body, b"", tag)
+                    .map_err(|_| Error::Library(name))
+            }
+            Cipher::XChaCha(key) => {
+                let nonce = self.nonce::<24>(chunk, last).into();
+                let buffer = InOutBuf::new(plain, body).map_err(|_| Error::Library(name))?;
+                let made = key.encrypt_inout_detached(&nonce, b"", buffer);
+                *tag = made.map_err(|_| Error::Library(name))?.into();
+                Ok(())
+            }
+        }
+    }
+
     /// Opens a chunk (with its tag at the end) into `plain`, which has to have [`TAG`] bytes fewer.
     /// When it fails, `plain` holds nothing of the message.
     ///

@@ -1,6 +1,6 @@
 //! Encryption of pieces as they come.
 
-use super::{CHUNK, Cost, Header, Secret, Source, StreamKey, Suite};
+use super::{CHUNK, Cost, Header, Secret, Source, StreamKey, Suite, TAG};
 use crate::Error;
 use crate::derive::random;
 use zeroize::Zeroizing;
@@ -107,14 +107,11 @@ impl Sealer {
 
     fn emit(&mut self, last: bool, out: &mut Vec<u8>) -> Result<(), Error> {
         let start = out.len();
-        out.extend_from_slice(&self.held);
-        match self.key.seal(self.chunk, last, &mut out[start..]) {
-            Ok(tag) => out.extend_from_slice(&tag),
-            Err(error) => {
-                out[start..].fill(0);
-                out.truncate(start);
-                return Err(error);
-            }
+        out.resize(start + self.held.len() + TAG, 0);
+        let sealed = &mut out[start..];
+        if let Err(error) = self.key.seal_into(self.chunk, last, &self.held, sealed) {
+            out.truncate(start);
+            return Err(error);
         }
         self.held.clear();
         self.chunk += 1;
