@@ -116,6 +116,22 @@ impl Matcher {
         &scratch.matched
     }
 
+    /// The same as [`Matcher::matches`], found by trying every rule in turn: what the index is measured against.
+    #[must_use]
+    pub fn matches_in_turn(&self, event: &impl Event) -> Vec<u32> {
+        let Some(class) = self.classes.iter().find(|c| c.class == event.class()) else {
+            return Vec::new();
+        };
+        let mut holds = |id: AtomId| class.atoms[id as usize].holds(event);
+        let rules = class.rules.iter();
+        let mut out: Vec<u32> = rules
+            .filter(|(_, expression)| expression.holds(&mut holds))
+            .map(|(number, _)| *number)
+            .collect();
+        out.sort_unstable();
+        out
+    }
+
     /// The tests that made a rule match an event.
     #[must_use]
     pub fn explain(&self, rule: u32, event: &impl Event) -> Vec<Evidence> {
@@ -147,7 +163,6 @@ impl ClassMatcher {
         atoms: Vec<Atom>,
         rules: Vec<(u32, Expression)>,
     ) -> Result<Self, BuildError> {
-        let fields = FieldIndex::build(&atoms)?;
         let costs: Vec<Option<u32>> = atoms.iter().map(index::cost).collect();
         let mut waking: Vec<Vec<u32>> = vec![Vec::new(); atoms.len()];
         let mut always = Vec::new();
@@ -159,13 +174,15 @@ impl ClassMatcher {
                 None => always.push(position as u32),
             }
         }
+        // What wakes no rule is tested when a rule that is awake asks: that is seldom, and a search is not.
+        let indexed: Vec<bool> = waking.iter().map(|rules| !rules.is_empty()).collect();
+        let fields = FieldIndex::build(&atoms, |id| indexed[id as usize])?;
         let mut wakes = Vec::new();
         let mut wakes_from = vec![0];
         for list in waking {
             wakes.extend(list);
             wakes_from.push(wakes.len() as u32);
         }
-        let indexed = costs.iter().map(Option::is_some).collect();
         Ok(Self {
             class,
             atoms,

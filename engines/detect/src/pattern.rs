@@ -147,6 +147,35 @@ impl Wildcard {
     /// Whether the whole text matches. Letters compare without regard to ASCII case unless `cased`.
     #[must_use]
     pub fn matches(&self, text: &[u8], cased: bool) -> bool {
+        let same = |part: Option<&[u8]>, literal: &[u8]| {
+            part.is_some_and(|part| part == literal || !cased && part.eq_ignore_ascii_case(literal))
+        };
+        match self.anchored() {
+            Some((Anchor::Whole, literal)) => same(Some(text), literal),
+            Some((Anchor::Start, literal)) => same(text.get(..literal.len()), literal),
+            Some((Anchor::End, literal)) => {
+                let from = text.len().checked_sub(literal.len());
+                same(from.map(|from| &text[from..]), literal)
+            }
+            Some((Anchor::Anywhere, literal)) => {
+                let Some(first) = literal.first() else {
+                    return true;
+                };
+                let starts =
+                    |byte: &u8| byte == first || !cased && byte.eq_ignore_ascii_case(first);
+                let last = text.len().saturating_sub(literal.len());
+                text.len() >= literal.len()
+                    && text[..=last]
+                        .iter()
+                        .zip(0..)
+                        .filter(|(byte, _)| starts(byte))
+                        .any(|(_, at)| same(text.get(at..at + literal.len()), literal))
+            }
+            None => self.walk(text, cased),
+        }
+    }
+
+    fn walk(&self, text: &[u8], cased: bool) -> bool {
         // The classic two-cursor walk: on a mismatch go back to the last `*` and let it take one byte more.
         let mut cursor = Cursor { part: 0, offset: 0 };
         let mut position = 0;

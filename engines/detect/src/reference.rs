@@ -191,6 +191,7 @@ proptest! {
         let mut scratch = set.matcher.scratch();
         for event in &events {
             let found = set.matcher.matches(event, &mut scratch).to_vec();
+            prop_assert_eq!(&found, &set.matcher.matches_in_turn(event));
             for (listed, text) in set.report.iter().zip(&files) {
                 let documents = yaml::parse(text).unwrap();
                 let Ok(Document::Rule(_, detection)) = rule::read(&documents[0], &std::collections::BTreeMap::new()) else { panic!("{text}") };

@@ -23,7 +23,7 @@ pub type Print<'a> = &'a mut dyn FnMut(&str, f64, &str, &str, Option<f64>);
 pub type Measure = fn(Print<'_>) -> Result<(), Failure>;
 
 /// The sets by name, in the order in which all of them run.
-pub const SETS: &[(&str, Measure)] = & [
+pub const SETS: &[(&str, Measure)] = &[
     ("idle", idle::measure),
     ("boot", boot::measure),
     ("bus", bus::measure),

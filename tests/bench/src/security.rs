@@ -1,8 +1,9 @@
-//! The set `security`: what each probe costs, what a storm of events loses, and what a compile pays for being
+//! The set `security`: how many events the rules take a second, what each probe costs, what a storm of events loses, and what a compile pays for being
 //! watched, beside the audit system and bpftrace. Needs CAP_BPF and CAP_PERFMON.
 
 mod compile;
 mod peers;
+mod rules;
 mod storm;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ const ROUNDS: usize = 2_000;
 /// # Errors
 /// When the probes or the daemon can't be loaded, or the compiler isn't there.
 pub fn measure(print: Print<'_>) -> Result<(), Failure> {
+    rules::measure(print)?;
     cost(print)?;
     storm::measure(print)?;
     compile::measure(print)
