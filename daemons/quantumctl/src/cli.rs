@@ -4,7 +4,10 @@
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
-use crate::{circuit, container, credential, crypto, keys, learn, ledger, resource, security, status, steppps, wave};
+use crate::{
+    circuit, container, credential, crypto, keys, learn, ledger, resource, security, status,
+    steppps, wave,
+};
 
 /// Text after the help of the command itself.
 const AFTER: &str = "\

@@ -5,12 +5,9 @@
 #[path = "support/ctl.rs"]
 mod support;
 
-use std::process::Stdio;
-
 use quantumd::Quantumd;
 use quantumos_dbus::DIMENSIONS;
 use quantumos_harness::{PrivateBus, Swtpm};
-use serde_json::Value as Json;
 use steppps_mgr::StepppsMgr;
 use support::ctl;
 use tokio::process::Command;
