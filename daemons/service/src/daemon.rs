@@ -167,6 +167,7 @@ pub fn run<D: Daemon>() -> ExitCode {
         Err(error) => error.exit(),
     };
     logging::start();
+    memory::small_pages();
     let directories = command_line.directories(D::SERVICE.unit);
     let read = configuration::load::<D::Settings>(&directories.root, D::SERVICE.unit);
     if command_line.check_configuration {

@@ -4,6 +4,14 @@
 
 use std::ffi::{CStr, c_int, c_void};
 
+/// Keeps the kernel from making huge pages of a heap of a few megabytes: one that starting grew and that was given
+/// back since would be filled up again. Programs that this process runs inherit it.
+pub(crate) fn small_pages() {
+    if let Err(error) = nix::sys::prctl::set_thp_disable(true) {
+        tracing::debug!(%error, "huge pages stay");
+    }
+}
+
 /// Gives freed memory and code that isn't running back to the system; the kernel maps what is called again from
 /// its cache of the file, as it does the first time. Takes milliseconds: for after a start or a reload, not for a
 /// hot path.
