@@ -142,6 +142,7 @@ pub struct Governor {
     foreground: BTreeMap<u32, String>,
     latency: Option<LatencyMeter>,
     busy_until: Instant,
+    watched_until: Instant,
     discovered_us: u64,
 }
 
@@ -182,6 +183,7 @@ impl Governor {
             foreground: BTreeMap::new(),
             latency: None,
             busy_until: Instant::now(),
+            watched_until: Instant::now(),
             discovered_us: 0,
             commands: commands.0,
             context,
@@ -234,22 +236,33 @@ impl Governor {
         }
     }
 
+    /// Until the next round: short while something is decided or somebody looks, and under
+    /// pressure; but where nothing would come of it, pressure only halves the long one, which
+    /// keeps the history that a forecast needs.
     fn period(&self) -> Duration {
         let sampling = &self.settings.sampling;
-        let busy = Instant::now() < self.busy_until || !self.controller.in_force().is_empty();
-        Duration::from_millis(if busy {
+        let now = Instant::now();
+        let pressed = now < self.busy_until;
+        let watched = now < self.watched_until;
+        let deciding = self.view.get().mode != Mode::Observe;
+        let in_force = !self.controller.in_force().is_empty();
+        let milliseconds = if watched || in_force || (deciding && pressed) {
             sampling.busy_ms
+        } else if pressed {
+            sampling.busy_ms.max(sampling.idle_ms / 2)
         } else {
             sampling.idle_ms
-        })
+        };
+        Duration::from_millis(milliseconds)
     }
 
-    fn stay_busy(&mut self, time: Duration) {
-        self.busy_until = self.busy_until.max(Instant::now() + time);
+    fn be_watched(&mut self) {
+        self.watched_until = Instant::now() + WATCHED;
     }
 
     async fn stalled(&mut self, stall: &Stall) {
-        self.stay_busy(Duration::from_millis(self.settings.sampling.busy_for_ms));
+        let time = Duration::from_millis(self.settings.sampling.busy_for_ms);
+        self.busy_until = self.busy_until.max(Instant::now() + time);
         tracing::debug!(resource = stall.resource, trigger = %stall.trigger, "pressure trigger");
         let kind = stall.trigger.kind.as_str();
         let emitter = interface::emitter(&self.context.connection);
@@ -268,7 +281,7 @@ impl Governor {
 
     async fn obey(&mut self, command: Command) {
         match command {
-            Command::Watch => self.stay_busy(WATCHED),
+            Command::Watch => self.be_watched(),
             Command::SetMode(mode, reply) => {
                 let _ = reply.send(self.set_mode(mode).await);
             }
@@ -277,7 +290,7 @@ impl Governor {
             }
             Command::Foreground(foreground) => self.set_foreground(foreground),
             Command::Explain(unit, reply) => {
-                self.stay_busy(WATCHED);
+                self.be_watched();
                 let _ = reply.send(self.explain(&unit).await);
             }
             Command::Latency(reply) => {

@@ -105,7 +105,7 @@ impl Triggers {
 pub struct Sampling {
     /// While nothing happens, in milliseconds.
     pub idle_ms: u64,
-    /// Under pressure, and while somebody asks for forecasts, in milliseconds.
+    /// While somebody asks for forecasts, and under pressure in a mode that decides, in milliseconds.
     pub busy_ms: u64,
     /// For how long after the last sign of either, in milliseconds.
     pub busy_for_ms: u64,
