@@ -73,7 +73,7 @@ async fn measure_all(print: Print<'_>) -> Result<(), Failure> {
         let (ours, peer) = (quantile(&over_bus, at), quantile(&bare, at));
         let better = Some(peer / ours);
         print(
-            &format!("bus_sign_{name}"),
+            &format!("bus.sign-{name}"),
             ours,
             "us",
             "sign without bus",
@@ -84,15 +84,15 @@ async fn measure_all(print: Print<'_>) -> Result<(), Failure> {
     let (ours, peer) = (quantile(&over_bus, 0.5), quantile(&checked, 0.5));
     let peer_name = "sign and check without bus";
     print(
-        "bus_sign_checked_p50",
+        "bus.sign-checked-p50",
         ours,
         "us",
         peer_name,
         Some(peer / ours),
     );
-    print("sign_p50", quantile(&bare, 0.5), "us", "", None);
+    print("bus.raw-sign-p50", quantile(&bare, 0.5), "us", "", None);
     print(
-        "sign_and_check_p50",
+        "bus.raw-sign-and-check-p50",
         quantile(&checked, 0.5),
         "us",
         "",
@@ -101,14 +101,14 @@ async fn measure_all(print: Print<'_>) -> Result<(), Failure> {
     let rate = concurrent(&bus, path.as_str()).await?;
     let single = 1e6 / quantile(&checked, 0.5);
     print(
-        "bus_sign_rate",
+        "bus.sign-rate",
         rate,
         "1/s",
         "one thread without bus",
         Some(rate / single),
     );
-    print("quantumd_pss_idle", idle, "MiB", "", None);
-    print("quantumd_pss_after", pss(&daemon)?, "MiB", "", None);
+    print("bus.quantumd-pss-idle", idle, "MiB", "", None);
+    print("bus.quantumd-pss-after", pss(&daemon)?, "MiB", "", None);
     Ok(())
 }
 

@@ -92,7 +92,7 @@ fn compare(
         qubits,
         threads,
     } = setting;
-    let name = format!("circuits-{name}-{qubits}-{precision}-{threads}t");
+    let name = format!("circuits.{name}-{qubits}-{precision}-{threads}t");
     let mut best: Option<(f64, &str)> = None;
     for peer in python.map_or(&[][..], |_| peers) {
         match python.map(|p| ask(p, peer, setting, precision, circuit)) {

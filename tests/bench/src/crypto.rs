@@ -87,16 +87,16 @@ fn files(print: Print<'_>) -> Result<(), Failure> {
     let bare = rate(&mut times[0]);
     let one = rate(&mut times[1]);
     let all = rate(&mut times[2]);
-    print("encrypt_file_bare_loop", bare, "MB/s", "", None);
+    print("crypto.encrypt-file-bare-loop", bare, "MB/s", "", None);
     print(
-        "encrypt_file_one_core",
+        "crypto.encrypt-file-one-core",
         one,
         "MB/s",
         "bare loop",
         Some(one / bare),
     );
     print(
-        "encrypt_file_all_cores",
+        "crypto.encrypt-file-all-cores",
         all,
         "MB/s",
         "bare loop",
@@ -104,7 +104,7 @@ fn files(print: Print<'_>) -> Result<(), Failure> {
     );
     let opened = rate(&mut times[3]);
     print(
-        "decrypt_file_one_core",
+        "crypto.decrypt-file-one-core",
         opened,
         "MB/s",
         "bare loop",
@@ -112,7 +112,7 @@ fn files(print: Print<'_>) -> Result<(), Failure> {
     );
     let opened = rate(&mut times[4]);
     print(
-        "decrypt_file_all_cores",
+        "crypto.decrypt-file-all-cores",
         opened,
         "MB/s",
         "bare loop",
@@ -121,21 +121,21 @@ fn files(print: Print<'_>) -> Result<(), Failure> {
     if age.is_some() {
         let peer = rate(&mut times[5]);
         print(
-            "encrypt_file_one_core_age",
+            "crypto.encrypt-file-one-core-age",
             one,
             "MB/s",
             "age",
             Some(one / peer),
         );
         print(
-            "encrypt_file_all_cores_age",
+            "crypto.encrypt-file-all-cores-age",
             all,
             "MB/s",
             "age",
             Some(all / peer),
         );
     }
-    let name = "encrypt_file_memory_1GiB";
+    let name = "crypto.encrypt-file-memory-1GiB";
     print(
         name,
         peak_large / 1024.0,
@@ -248,20 +248,20 @@ fn transform(print: Print<'_>) -> Result<(), Failure> {
             ] {
                 let theirs = numpy_product(&python, threads)?;
                 let name = if threads == "1" {
-                    "rft_1024"
+                    "crypto.rft-1024"
                 } else {
-                    "rft_1024_one_core"
+                    "crypto.rft-1024-one-core"
                 };
                 print(name, one, "us", peer, Some(theirs / one));
             }
         }
         None => {
             eprintln!("skipped: NumPy could not be installed");
-            print("rft_1024", one, "us", "", None);
+            print("crypto.rft-1024", one, "us", "", None);
         }
     }
     for n in [256, 4096, 16_384, 987, 4181, 17_711] {
-        print(&format!("rft_{n}"), forward(n)?, "us", "", None);
+        print(&format!("crypto.rft-{n}"), forward(n)?, "us", "", None);
     }
     Ok(())
 }

@@ -189,9 +189,9 @@ fn million(place: &Path, print: Print<'_>) -> Result<(), Failure> {
         }
     }
     let grown = resident()? - before;
-    print("ledger-verify-1000000", median(bare), "s", "", None);
-    print("ledger-replay-1000000", median(replayed), "s", "", None);
-    print("ledger-verify-memory", grown.max(0.0), "MiB", "", None);
+    print("ledger.verify-1000000", median(bare), "s", "", None);
+    print("ledger.replay-1000000", median(replayed), "s", "", None);
+    print("ledger.verify-memory", grown.max(0.0), "MiB", "", None);
     Ok(())
 }
 
@@ -206,12 +206,12 @@ pub fn measure(print: Print<'_>) -> Result<(), Failure> {
     let place = place.path();
     let all = entries(BATCH * BATCHES)?;
     let bytes = all.iter().map(Vec::len).sum::<usize>() as f64 / all.len() as f64;
-    print("ledger-entry", bytes, "B", "", None);
+    print("ledger.entry", bytes, "B", "", None);
     let peer = "sqlite-wal-full";
     eprintln!("  batches of {BATCH} ...");
     let (ours, theirs) = beside(place, "batch", &all, BATCH)?;
     print(
-        "ledger-batch-256",
+        "ledger.batch-256",
         ours,
         "entries/s",
         peer,
@@ -220,7 +220,7 @@ pub fn measure(print: Print<'_>) -> Result<(), Failure> {
     let small: Entries = all.iter().map(|entry| entry[..128].to_vec()).collect();
     let (ours, theirs) = beside(place, "small", &small, BATCH)?;
     print(
-        "ledger-batch-256-of-128-bytes",
+        "ledger.batch-256-of-128-bytes",
         ours,
         "entries/s",
         peer,
@@ -229,7 +229,7 @@ pub fn measure(print: Print<'_>) -> Result<(), Failure> {
     eprintln!("  one by one ...");
     let (ours, theirs) = beside(place, "single", &all[..SINGLES], 1)?;
     print(
-        "ledger-single",
+        "ledger.single",
         ours,
         "entries/s",
         peer,
@@ -238,7 +238,7 @@ pub fn measure(print: Print<'_>) -> Result<(), Failure> {
     eprintln!("  one by one, {WRITERS} writers ...");
     let together = together(place, &Arc::new(all))?;
     print(
-        "ledger-single-64-writers",
+        "ledger.single-64-writers",
         together,
         "entries/s",
         peer,

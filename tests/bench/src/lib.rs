@@ -22,7 +22,7 @@ pub type Print<'a> = &'a mut dyn FnMut(&str, f64, &str, &str, Option<f64>);
 /// Measures a set.
 pub type Measure = fn(Print<'_>) -> Result<(), Failure>;
 
-/// The sets by name, in the order in which all of them run.
+/// The sets by name, in the order in which all of them run. A measure is called `SET.measure-in-kebab-case`.
 pub const SETS: &[(&str, Measure)] = &[
     ("idle", idle::measure),
     ("boot", boot::measure),
