@@ -4,13 +4,14 @@
 use crate::archive::Archive;
 use crate::interface::{Learn1, changed};
 use crate::settings::Settings;
-use crate::shelf::{MANIFEST, MODEL, PROFILE, SIGNATURE, Shelf, sha256};
+use crate::shelf::{MANIFEST, MODEL, PROFILE, SIGNATURE, Shelf};
 use crate::signer::{self, Signer};
 use crate::trainer::{self, Candidate};
 use crate::{Error, collector};
 use quantumos_dbus::path;
 use quantumos_learn::manifest::{FORMAT, File, LEAST_AUC, Manifest};
 use quantumos_learn::{Window, features, onnx};
+use quantumos_pqc::sha256_hex;
 use quantumos_service::{Context, memory};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -235,7 +236,7 @@ impl Learner {
     ) -> Manifest {
         let file = |bytes: &[u8]| File {
             size: bytes.len() as u64,
-            sha256: sha256(bytes),
+            sha256: sha256_hex(bytes),
         };
         let components = candidate.trained.density.components.len();
         Manifest {

@@ -5,8 +5,10 @@
 use crate::Error;
 use quantumos_learn::manifest::{self, Manifest};
 use quantumos_learn::{Density, Profile, onnx, profile};
+use quantumos_pqc::sha256_hex;
+use quantumos_service::files;
 use std::fs::{self, File, Permissions};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -93,11 +95,11 @@ impl Shelf {
         let model = read(&folder.join(MODEL), onnx::MAX_LEN)?;
         manifest
             .model
-            .check("model", model.len() as u64, &sha256(&model))?;
+            .check("model", model.len() as u64, &sha256_hex(&model))?;
         let profile = read(&folder.join(PROFILE), profile::MAX_LEN)?;
         manifest
             .profile
-            .check("profile", profile.len() as u64, &sha256(&profile))?;
+            .check("profile", profile.len() as u64, &sha256_hex(&profile))?;
         Ok(Kept {
             manifest,
             density: onnx::read(&model)?,
@@ -172,29 +174,8 @@ fn serial(name: &Path) -> Option<u64> {
     (serial > 0 && serial.to_string() == text).then_some(serial)
 }
 
-/// Reads a file that must not be longer than `most` bytes.
 fn read(path: &Path, most: usize) -> Result<Vec<u8>, Error> {
-    let file = File::open(path).map_err(Error::file(path))?;
-    let mut bytes = Vec::new();
-    file.take(most as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Error::file(path))?;
-    if bytes.len() > most {
-        let long = std::io::Error::other(format!("longer than {most} bytes"));
-        return Err(Error::file(path)(long));
-    }
-    Ok(bytes)
-}
-
-/// SHA-256 in hexadecimal.
-#[must_use]
-pub fn sha256(bytes: &[u8]) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    files::read_at_most(path, most).map_err(Error::file(path))
 }
 
 #[cfg(test)]

@@ -5,19 +5,15 @@
 //! held-out figures beat both simple forecasts. What breaks anywhere leaves the simple
 //! forecasts, and the reason is shown.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
-use ort::environment::Environment;
-use ort::session::Session;
-use ort::value::TensorRef;
-use quantumos_pqc::{PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, Signature};
+use quantumos_onnx::Runtime;
+use quantumos_pqc::{PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, Signature, sha256_hex};
 use quantumos_resource::features::{COUNT, Features};
 use quantumos_resource::manifest::{self, Manifest};
 use quantumos_resource::network::{Network, shares};
 use quantumos_resource::onnx;
+use quantumos_service::files;
 
 use crate::Error;
 use crate::settings;
@@ -35,7 +31,7 @@ pub struct Model {
     pub signer: String,
     /// Its weights, for explanations.
     pub network: Network,
-    session: Session,
+    runtime: Runtime,
 }
 
 impl std::fmt::Debug for Model {
@@ -61,7 +57,7 @@ impl Model {
         let signer = verify(&papers, &signature, &settings.trusted)?;
         let manifest = parse(&papers)?;
         let bytes = read(&file("onnx"), onnx::MAX_LEN)?;
-        manifest.check(bytes.len() as u64, &sha256(&bytes))?;
+        manifest.check(bytes.len() as u64, &sha256_hex(&bytes))?;
         let network = onnx::read(&bytes)?;
         if let Some(reason) = manifest.loses() {
             return Err(Error::Model(format!("not used: {reason}")));
@@ -70,7 +66,7 @@ impl Model {
             manifest,
             signer,
             network,
-            session: session(&bytes)?,
+            runtime: runtime(&bytes)?,
         };
         model.agrees_with_itself()?;
         Ok(model)
@@ -81,18 +77,11 @@ impl Model {
     /// # Errors
     /// When the runtime fails or gives anything but two finite numbers.
     pub fn run(&mut self, features: &Features) -> Result<[f64; 2], Error> {
-        let refused = |error: ort::Error| Error::Model(format!("run: {error}"));
-        let input =
-            TensorRef::from_array_view(([1_usize, COUNT], &features[..])).map_err(refused)?;
-        let outputs = self
-            .session
-            .run(ort::inputs![onnx::INPUT => input])
-            .map_err(refused)?;
-        let output = outputs
-            .get(onnx::OUTPUT)
-            .ok_or_else(|| Error::Model(format!("no output `{}`", onnx::OUTPUT)))?;
-        let (_, raw) = output.try_extract_tensor::<f32>().map_err(refused)?;
-        shares(raw)
+        let raw = self
+            .runtime
+            .run(features)
+            .map_err(|error| Error::Model(error.to_string()))?;
+        shares(&raw)
             .ok_or_else(|| Error::Model(format!("gave {raw:?}, two finite numbers expected")))
     }
 
@@ -128,41 +117,15 @@ pub fn parse(papers: &[u8]) -> Result<Manifest, Error> {
     toml::from_str(text).map_err(|error| Error::Model(format!("manifest: {error}")))
 }
 
-/// SHA-256 in hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-/// The runtime allows one environment in a process, ever: a model that is loaded again
-/// has to find the first one.
-static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
-
-fn session(bytes: &[u8]) -> Result<Session, Error> {
-    let environment = ENVIRONMENT.get_or_init(|| {
-        let _ = ort::set_api(ort_tract::api());
-        ort::init()
-            .with_telemetry(false)
-            .build()
-            .map_err(|error| error.to_string())
-    });
-    let environment = environment
-        .as_ref()
-        .map_err(|error| Error::Model(format!("runtime: {error}")))?;
-    let refused = |error: ort::Error| Error::Model(format!("runtime: {error}"));
-    let mut builder = Session::builder(environment).map_err(refused)?;
-    builder.commit_from_memory(bytes).map_err(refused)
+fn runtime(bytes: &[u8]) -> Result<Runtime, Error> {
+    Runtime::load(bytes, onnx::INPUT, onnx::OUTPUT).map_err(|error| Error::Model(error.to_string()))
 }
 
 /// Finds the trusted key that signed; gives the name of its file.
 fn verify(papers: &[u8], signature: &[u8], trusted: &[PathBuf]) -> Result<String, Error> {
     let signature = Signature::from_bytes(signature)
         .map_err(|error| Error::Model(format!("signature: {error}")))?;
-    let keys = keys(trusted);
+    let keys = files::with_ending(trusted, "pub", MOST_KEYS);
     if keys.is_empty() {
         let places: Vec<String> = trusted
             .iter()
@@ -194,28 +157,7 @@ fn verify(papers: &[u8], signature: &[u8], trusted: &[PathBuf]) -> Result<String
     )))
 }
 
-fn keys(trusted: &[PathBuf]) -> Vec<PathBuf> {
-    let mut keys: Vec<PathBuf> = trusted
-        .iter()
-        .filter_map(|place| std::fs::read_dir(place).ok())
-        .flat_map(|entries| entries.flatten().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|ending| ending == "pub"))
-        .collect();
-    keys.sort_unstable();
-    keys.truncate(MOST_KEYS);
-    keys
-}
-
-/// Reads a file that must not be longer than `most` bytes.
 fn read(path: &Path, most: usize) -> Result<Vec<u8>, Error> {
-    let named = |reason: String| Error::Model(format!("{}: {reason}", path.display()));
-    let file = File::open(path).map_err(|error| named(error.to_string()))?;
-    let mut bytes = Vec::new();
-    file.take(most as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| named(error.to_string()))?;
-    if bytes.len() > most {
-        return Err(named(format!("longer than {most} bytes")));
-    }
-    Ok(bytes)
+    files::read_at_most(path, most)
+        .map_err(|error| Error::Model(format!("{}: {error}", path.display())))
 }

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
+use quantumos_pqc::sha256_hex;
 use quantumos_pqc::{SEED_LEN, Secret, SigningKey};
 use quantumos_resource::dataset::{self, HORIZONS_S, Row};
 use quantumos_resource::features::{COUNT, NAMES};
@@ -17,7 +18,7 @@ use quantumos_resource::record::Run;
 use quantumos_resource::rng::Rng;
 use quantumos_resource::score::{Score, mean_error};
 use resource_ai::forecaster::{Forecaster, Means};
-use resource_ai::model::{Model, sha256};
+use resource_ai::model::Model;
 use resource_ai::settings;
 
 fn network(seed: u64) -> Network {
@@ -54,7 +55,7 @@ fn manifest(onnx: &[u8]) -> Manifest {
     Manifest {
         format: FORMAT,
         name: "pressure".into(),
-        sha256: sha256(onnx),
+        sha256: sha256_hex(onnx),
         size: onnx.len() as u64,
         architecture: "a test".into(),
         target: "a test".into(),
@@ -287,7 +288,7 @@ fn rows(manifest: &Manifest, folder: &Path) -> Vec<Row> {
         texts.extend(text);
     }
     assert_eq!(
-        sha256(&texts),
+        sha256_hex(&texts),
         manifest.held_out.sha256,
         "the held-out runs are not those of the manifest"
     );

@@ -4,17 +4,13 @@
 //! they have the one form that the trainer writes; the held-out figures are good enough; and the runtime says what
 //! the weights say. What breaks anywhere leaves no model, and the reason is shown.
 
-use ort::environment::Environment;
-use ort::session::Session;
-use ort::value::TensorRef;
 use quantumos_learn::explain::{self, Moved};
 use quantumos_learn::manifest::{self, Manifest, SIGNATURE_CONTEXT};
 use quantumos_learn::{Density, Profile, Window, features, onnx, profile};
-use quantumos_pqc::{PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, Signature};
-use std::fs::File;
-use std::io::Read;
+use quantumos_onnx::Runtime;
+use quantumos_pqc::{PUBLIC_KEY_LEN, PublicKey, SIGNATURE_LEN, Signature, sha256_hex};
+use quantumos_service::files;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 /// Most public keys that are tried.
 const MOST_KEYS: usize = 64;
@@ -83,14 +79,7 @@ impl Papers {
 /// The public keys in these folders (`*.pub`).
 #[must_use]
 pub fn keys(folders: &[PathBuf]) -> Vec<Vec<u8>> {
-    let mut paths: Vec<PathBuf> = folders
-        .iter()
-        .filter_map(|folder| std::fs::read_dir(folder).ok())
-        .flat_map(|entries| entries.flatten().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|ending| ending == "pub"))
-        .collect();
-    paths.sort_unstable();
-    paths.truncate(MOST_KEYS);
+    let paths = files::with_ending(folders, "pub", MOST_KEYS);
     let keys = paths
         .iter()
         .filter_map(|path| read(path, PUBLIC_KEY_LEN).ok());
@@ -103,7 +92,7 @@ pub struct Model {
     pub manifest: Manifest,
     profile: Profile,
     density: Density,
-    session: Session,
+    runtime: Runtime,
 }
 
 impl std::fmt::Debug for Model {
@@ -141,13 +130,13 @@ impl Model {
         let engine = |error: quantumos_learn::Error| Refused(error.to_string());
         manifest.check().map_err(engine)?;
         let bytes = read(&folder.join("model.onnx"), onnx::MAX_LEN)?;
-        let digest = sha256(&bytes);
+        let digest = sha256_hex(&bytes);
         manifest
             .model
             .check("model", bytes.len() as u64, &digest)
             .map_err(engine)?;
         let known = read(&folder.join("profile.bin"), profile::MAX_LEN)?;
-        let digest = sha256(&known);
+        let digest = sha256_hex(&known);
         manifest
             .profile
             .check("profile", known.len() as u64, &digest)
@@ -158,7 +147,7 @@ impl Model {
         }
         let mut model = Self {
             profile: Profile::read(&known).map_err(engine)?,
-            session: session(&bytes)?,
+            runtime: runtime(&bytes)?,
             manifest,
             density,
         };
@@ -183,21 +172,13 @@ impl Model {
     }
 
     fn run(&mut self, x: &[f32]) -> Result<f64, Refused> {
-        let refused = |error: ort::Error| Refused(format!("runtime: {error}"));
-        let input = TensorRef::from_array_view(([1_usize, x.len()], x)).map_err(refused)?;
-        let outputs = self
-            .session
-            .run(ort::inputs![onnx::INPUT => input])
-            .map_err(refused)?;
-        let output = outputs
-            .get(onnx::OUTPUT)
-            .ok_or_else(|| Refused(format!("the model has no output `{}`", onnx::OUTPUT)))?;
-        let (_, raw) = output.try_extract_tensor::<f32>().map_err(refused)?;
-        match raw {
-            [score] if score.is_finite() => Ok(f64::from(*score)),
-            other => Err(Refused(format!(
-                "gave {other:?}, one finite number expected"
-            ))),
+        let raw = self
+            .runtime
+            .run(x)
+            .map_err(|error| Refused(error.to_string()))?;
+        match raw[..] {
+            [score] if score.is_finite() => Ok(f64::from(score)),
+            _ => Err(Refused(format!("gave {raw:?}, one finite number expected"))),
         }
     }
 
@@ -217,44 +198,10 @@ impl Model {
     }
 }
 
-/// The runtime allows one environment in a process, ever: a model that is loaded again has to find the first one.
-static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
-
-fn session(bytes: &[u8]) -> Result<Session, Refused> {
-    let environment = ENVIRONMENT.get_or_init(|| {
-        let _ = ort::set_api(ort_tract::api());
-        ort::init()
-            .with_telemetry(false)
-            .build()
-            .map_err(|error| error.to_string())
-    });
-    let environment = environment
-        .as_ref()
-        .map_err(|error| Refused(format!("runtime: {error}")))?;
-    let refused = |error: ort::Error| Refused(format!("runtime: {error}"));
-    let mut builder = Session::builder(environment).map_err(refused)?;
-    builder.commit_from_memory(bytes).map_err(refused)
+fn runtime(bytes: &[u8]) -> Result<Runtime, Refused> {
+    Runtime::load(bytes, onnx::INPUT, onnx::OUTPUT).map_err(|error| Refused(error.to_string()))
 }
 
-fn sha256(bytes: &[u8]) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-/// Reads a file that must not be longer than `most` bytes.
 fn read(path: &Path, most: usize) -> Result<Vec<u8>, Refused> {
-    let named = |reason: String| Refused(format!("{}: {reason}", path.display()));
-    let file = File::open(path).map_err(|error| named(error.to_string()))?;
-    let mut bytes = Vec::new();
-    file.take(most as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| named(error.to_string()))?;
-    if bytes.len() > most {
-        return Err(named(format!("longer than {most} bytes")));
-    }
-    Ok(bytes)
+    files::read_at_most(path, most).map_err(|error| Refused(format!("{}: {error}", path.display())))
 }

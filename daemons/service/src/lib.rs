@@ -7,6 +7,7 @@ mod authority;
 mod command_line;
 mod configuration;
 mod daemon;
+pub mod files;
 mod logging;
 pub mod memory;
 mod notify;

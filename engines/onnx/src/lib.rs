@@ -1,4 +1,4 @@
-//! Writes small ONNX files and takes their weights back out.
+//! Writes small ONNX files, takes their weights back out, and runs them (feature `runtime`).
 //!
 //! Our models are a handful of operators over matrices of f32, so that a file can be checked without a runtime:
 //! whoever reads one takes the weights out with [`tensors`], builds the graph that they belong to and writes it again
@@ -6,9 +6,13 @@
 //! The format is onnx.proto3 of the ONNX specification, IR version 8 with operators of set 13.
 
 mod graph;
+#[cfg(feature = "runtime")]
+mod runtime;
 mod wire;
 
 pub use graph::{Graph, Node, Port, Tensor, tensors};
+#[cfg(feature = "runtime")]
+pub use runtime::Runtime;
 
 /// What is wrong with a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -7,6 +7,7 @@
 mod algorithm;
 mod aws_lc;
 pub mod boot_policy;
+mod digest;
 mod error;
 mod hybrid;
 mod key;
@@ -18,6 +19,7 @@ mod vectors;
 mod wrap;
 
 pub use algorithm::{Algorithm, Entry, Kind, REGISTRY};
+pub use digest::sha256_hex;
 pub use error::Error;
 pub use key::{PublicHalf, SecretKey};
 pub use mldsa::{

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use quantumos_pqc::sha256_hex;
 use quantumos_pqc::{SEED_LEN, Secret, SigningKey};
 use quantumos_resource::dataset::{self, CONSTANTS_S, HORIZONS_S, Row};
 use quantumos_resource::features::NAMES;
@@ -13,7 +14,7 @@ use quantumos_resource::onnx;
 use quantumos_resource::record::Run;
 use quantumos_resource::score::{Score, best_constant, mean_error};
 use quantumos_resource::train::{Settings, forecast, trace, train};
-use resource_ai::model::{NAME, sha256};
+use resource_ai::model::NAME;
 
 use crate::{Outcome, named};
 
@@ -83,7 +84,7 @@ pub fn run(options: &Options) -> Outcome {
     let manifest = Manifest {
         format: FORMAT,
         name: NAME.into(),
-        sha256: sha256(&bytes),
+        sha256: sha256_hex(&bytes),
         size: bytes.len() as u64,
         architecture: format!("linear part beside one hidden layer of {} rectified units", network.hidden),
         target: "mean share of cpu.some over the 5 s that end 5 and 30 s ahead, of units with pressure in the last minute".into(),
@@ -222,7 +223,7 @@ fn source(runs: &[Recorded]) -> Source {
     Source {
         recorded_on,
         runs: runs.iter().map(|run| run.name.clone()).collect(),
-        sha256: sha256(&all),
+        sha256: sha256_hex(&all),
         rows: runs.iter().map(|run| run.rows.len() as u64).sum(),
     }
 }
