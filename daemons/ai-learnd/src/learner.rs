@@ -357,7 +357,7 @@ fn digest(windows: &[Window]) -> Result<String, Error> {
         text.push_str(&window.to_line()?);
         text.push('\n');
     }
-    Ok(sha256(text.as_bytes()))
+    Ok(sha256_hex(text.as_bytes()))
 }
 
 /// Seconds of the real-time clock.
