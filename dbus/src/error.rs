@@ -24,6 +24,8 @@ pub enum Error {
     KeyRevoked(String),
     /// Another operation has to end first.
     Busy(String),
+    /// The job was cancelled.
+    Cancelled(String),
     /// Reading or writing state failed; the old state stands.
     Io(String),
     /// A defect of the service; its journal has the details.

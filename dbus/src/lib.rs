@@ -4,9 +4,11 @@
 
 pub mod credentials;
 mod error;
+pub mod jobs;
 pub mod keys;
 pub mod learn;
 mod paths;
+pub mod resonance;
 pub mod resource;
 pub mod security;
 pub mod service;
@@ -14,9 +16,11 @@ pub mod steppps;
 
 pub use credentials::Credentials1Proxy;
 pub use error::Error;
+pub use jobs::{Job1Proxy, Jobs1Proxy};
 pub use keys::{Crypto1Proxy, Key1Proxy, Keys1Proxy, Quantum1Proxy, RootKey1Proxy};
 pub use learn::Learn1Proxy;
 pub use paths::{DIMENSIONS, SERVICES, Service, bus_name, path};
+pub use resonance::Resonance1Proxy;
 pub use resource::{Decision1Proxy, Resource1Proxy};
 pub use security::{Alert1Proxy, Alerts1Proxy, Security1Proxy, Windows1Proxy};
 pub use service::Service1Proxy;

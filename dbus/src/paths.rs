@@ -20,6 +20,8 @@ pub mod path {
     pub const QUANTUM: &str = "/org/quantumos/quantum";
     /// Collection of keys; a key is a child named by its id.
     pub const KEYS: &str = "/org/quantumos/keys";
+    /// Collection of jobs; a job is a child named by its id.
+    pub const JOBS: &str = "/org/quantumos/jobs";
     /// Secrets for systemd units.
     pub const CREDENTIALS: &str = "/org/quantumos/credentials";
     /// Root object of steppps-mgr; a dimension is a child named by it.

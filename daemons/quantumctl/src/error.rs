@@ -238,6 +238,7 @@ fn sentence(name: &str, message: &str) -> String {
         Some("Unavailable") => "not available",
         Some("KeyRevoked") => "the key is revoked",
         Some("Busy") => "busy, try again",
+        Some("Cancelled") => "cancelled",
         Some("Io") => "input or output failed in the service",
         Some("Internal") => "the service failed; its journal says more",
         _ => match name {

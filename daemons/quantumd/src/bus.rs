@@ -5,12 +5,16 @@ mod credentials;
 mod crypto;
 mod descriptor;
 mod failure;
+mod job;
+mod jobs;
 mod key;
 mod keys;
 mod options;
 mod quantum;
+mod resonance;
 mod root_key;
 mod stream;
+mod transfer;
 mod workers;
 
 use crate::keyring::{Health, Keyring};
@@ -20,11 +24,14 @@ use crate::{Error, Settings};
 use credentials::Credentials1;
 use crypto::Crypto1;
 use failure::Answer;
+use job::Jobs1;
+use jobs::Jobs;
 use key::Key1;
 use keys::Keys1;
 use quantum::Quantum1;
 use quantumos_dbus::path;
 use quantumos_service::Context;
+use resonance::Resonance1;
 use root_key::RootKey1;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,6 +58,9 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Shared {
     keyring: Arc<Keyring>,
     context: Context,
+    jobs: Arc<Jobs>,
+    /// For what jobs do.
+    hands: Workers,
     workers: Workers,
     readers: Workers,
     /// For descriptors of callers whom nobody authorised: they never hold up a signature.
@@ -76,8 +86,15 @@ impl Shared {
     /// Opens what can be opened and puts all objects on the bus.
     pub(crate) async fn start(context: Context, settings: Settings) -> zbus::Result<Arc<Self>> {
         let state = context.directories.state.clone();
+        let jobs = Jobs::new(
+            &context.connection,
+            &context.authority,
+            settings.jobs.clone(),
+        );
         let shared = Arc::new(Self {
+            jobs,
             keyring: Arc::new(Keyring::new(state, settings)),
+            hands: Workers::for_jobs(),
             workers: Workers::for_signing(),
             readers: Workers::for_descriptors(),
             verifiers: Workers::for_descriptors(),
@@ -91,9 +108,11 @@ impl Shared {
         server.at(path::QUANTUM, Quantum1(shared.clone())).await?;
         server.at(path::QUANTUM, RootKey1(shared.clone())).await?;
         server.at(path::QUANTUM, Crypto1).await?;
+        server.at(path::QUANTUM, Resonance1(shared.clone())).await?;
         server
             .at(path::CREDENTIALS, Credentials1(shared.clone()))
             .await?;
+        server.at(path::JOBS, Jobs1(shared.jobs.clone())).await?;
         server.at(path::KEYS, zbus::fdo::ObjectManager).await?;
         server.at(path::KEYS, Keys1(shared.clone())).await?;
         shared.refresh().await;
@@ -102,6 +121,10 @@ impl Shared {
 
     pub(crate) fn keyring(&self) -> &Arc<Keyring> {
         &self.keyring
+    }
+
+    pub(crate) fn jobs(&self) -> &Arc<Jobs> {
+        &self.jobs
     }
 
     /// Replaces the values of credentials whose time is over, and says which.

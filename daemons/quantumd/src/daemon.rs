@@ -79,12 +79,14 @@ impl Daemon for Quantumd {
     /// An open root key stays open: what the new settings would forbid takes effect at a restart.
     async fn reload(&mut self, settings: Settings) -> Result<(), BoxError> {
         self.period.send_replace(period(&settings));
+        self.shared.jobs().reconfigure(settings.jobs.clone());
         self.shared.keyring().reconfigure(settings);
         self.shared.refresh().await;
         Ok(())
     }
 
     async fn stop(self) {
+        self.shared.jobs().cancel_all();
         self.keeper.abort();
         if let Some(credentials) = self.credentials {
             credentials.abort();

@@ -84,6 +84,9 @@ pub enum Error {
     /// All workers are busy and enough callers wait.
     #[error("{0} requests are waiting already")]
     Busy(usize),
+    /// A job that somebody wanted to end.
+    #[error("the job was cancelled")]
+    Cancelled,
     /// A descriptor gave nothing for too long.
     #[error("the descriptor gave no data for {0} seconds")]
     Stalled(u64),

@@ -11,6 +11,7 @@ mod daemon;
 mod error;
 mod file;
 pub mod grant;
+pub mod job;
 pub mod keyring;
 pub mod ledger;
 pub mod process;
@@ -24,5 +25,5 @@ mod vault;
 
 pub use daemon::Quantumd;
 pub use error::Error;
-pub use settings::{KeySettings, ProtectionSettings, Settings, TpmSettings};
+pub use settings::{JobSettings, KeySettings, ProtectionSettings, Settings, TpmSettings};
 pub use vault::Protection;

@@ -15,6 +15,8 @@ pub struct Settings {
     pub protection: ProtectionSettings,
     /// Limits on keys.
     pub keys: KeySettings,
+    /// Limits on jobs.
+    pub jobs: JobSettings,
 }
 
 /// `[tpm]`.
@@ -53,6 +55,16 @@ pub struct KeySettings {
     pub per_owner: u32,
 }
 
+/// `[jobs]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct JobSettings {
+    /// How many jobs one user may have, those that ended and are kept included.
+    pub per_owner: u32,
+    /// Seconds that a job is kept after its end.
+    pub keep_seconds: u64,
+}
+
 impl Default for TpmSettings {
     fn default() -> Self {
         Self {
@@ -68,6 +80,15 @@ impl Default for KeySettings {
     }
 }
 
+impl Default for JobSettings {
+    fn default() -> Self {
+        Self {
+            per_owner: 16,
+            keep_seconds: 600,
+        }
+    }
+}
+
 impl Validate for Settings {
     fn validate(&self) -> Result<(), Invalid> {
         self.tpm
@@ -79,6 +100,12 @@ impl Validate for Settings {
         }
         if !(1..=65_536).contains(&self.keys.per_owner) {
             return Err(Invalid::new("keys.per-owner", "1 to 65536 keys"));
+        }
+        if !(1..=1024).contains(&self.jobs.per_owner) {
+            return Err(Invalid::new("jobs.per-owner", "1 to 1024 jobs"));
+        }
+        if self.jobs.keep_seconds > 86_400 {
+            return Err(Invalid::new("jobs.keep-seconds", "0 to 86400 seconds"));
         }
         let protection = &self.protection;
         for (key, path) in [
@@ -102,11 +129,13 @@ mod tests {
     fn defaults_are_valid_and_bad_values_are_named() {
         Settings::default().validate().unwrap();
         type Case = (&'static str, fn(&mut Settings));
-        let cases: [Case; 7] = [
+        let cases: [Case; 9] = [
             ("tpm.tcti", |s| s.tpm.tcti = "banana".into()),
             ("tpm.check-seconds", |s| s.tpm.check_seconds = 0),
             ("tpm.check-seconds", |s| s.tpm.check_seconds = 100_000),
             ("keys.per-owner", |s| s.keys.per_owner = 0),
+            ("jobs.per-owner", |s| s.jobs.per_owner = 0),
+            ("jobs.keep-seconds", |s| s.jobs.keep_seconds = 100_000),
             ("protection.host-key", |s| {
                 s.protection.host_key = "relative".into()
             }),

@@ -97,8 +97,10 @@ async fn keys_are_made_listed_used_and_revoked() {
                 "org.quantumos.Quantum1",
                 "org.quantumos.RootKey1",
                 "org.quantumos.Crypto1",
+                "org.quantumos.Resonance1",
             ],
         ),
+        (path::JOBS, vec!["org.quantumos.Jobs1"]),
         (path::KEYS, vec!["org.quantumos.Keys1"]),
         (made.inner().path().as_str(), vec!["org.quantumos.Key1"]),
     ];

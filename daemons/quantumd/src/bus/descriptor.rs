@@ -5,11 +5,12 @@ use crate::Error;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{FileStat, SFlag};
+use std::ffi::CStr;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
@@ -62,11 +63,16 @@ pub(super) fn reading(descriptor: &OwnedFd, which: &str) -> Result<FileStat, Err
 
 /// A sealed memfd that holds a secret for a caller, to be read from its start.
 pub(super) fn secret(bytes: &[u8]) -> Result<OwnedFd, Error> {
+    sealed(c"quantumd-secret", bytes)
+}
+
+/// A sealed memfd with these bytes, to be read from its start.
+pub(super) fn sealed(name: &CStr, bytes: &[u8]) -> Result<OwnedFd, Error> {
     use nix::fcntl::{FcntlArg, SealFlag, fcntl};
     use nix::sys::memfd::{MFdFlags, memfd_create};
-    let fail = |error: std::io::Error| Error::file(Path::new("memfd:quantumd-secret"), error);
+    let fail = |error: std::io::Error| Error::file(Path::new("memfd"), error);
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let memory = memfd_create(c"quantumd-secret", flags).map_err(|e| fail(e.into()))?;
+    let memory = memfd_create(name, flags).map_err(|e| fail(e.into()))?;
     let memory = File::from(memory);
     memory.write_all_at(bytes, 0).map_err(fail)?;
     let seals = SealFlag::F_SEAL_SHRINK
@@ -75,6 +81,13 @@ pub(super) fn secret(bytes: &[u8]) -> Result<OwnedFd, Error> {
         | SealFlag::F_SEAL_SEAL;
     fcntl(&memory, FcntlArg::F_ADD_SEALS(seals)).map_err(|e| fail(e.into()))?;
     Ok(memory.into())
+}
+
+/// The same sealed memfd again, read-only and with a position of its own at the start.
+pub(super) fn reopen(memory: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
+    let path = PathBuf::from(format!("/proc/self/fd/{}", memory.as_raw_fd()));
+    let file = File::open(&path).map_err(|error| Error::file(&path, error))?;
+    Ok(file.into())
 }
 
 /// `patience` is for a pipe; without it only a file will do.

@@ -30,6 +30,7 @@ impl From<Error> for BusError {
             Error::Stream(_) => Self::InvalidArgument(text),
             Error::Revoked { .. } => Self::KeyRevoked(text),
             Error::Busy(_) => Self::Busy(text),
+            Error::Cancelled => Self::Cancelled(text),
             Error::Locked(_)
             | Error::Closed(_)
             | Error::Stalled(_)

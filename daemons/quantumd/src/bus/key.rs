@@ -3,6 +3,7 @@
 use super::access::outcome;
 use super::failure::Answer;
 use super::keys::inline;
+use super::transfer::unwatched;
 use super::{MANAGE, REVOKE, Shared, descriptor, options, stream};
 use crate::Error;
 use crate::audit::{Action, Who};
@@ -224,7 +225,11 @@ impl Key1 {
             Operation::Encrypt,
             None,
             true,
-            move |keyring, id| stream::seal(keyring, id, input.into(), output.into(), &context),
+            move |keyring, id| {
+                let lock = stream::Lock::Key(keyring, id);
+                let (input, output) = (input.into(), output.into());
+                Ok(stream::seal(&lock, input, output, &context, &unwatched)?.written)
+            },
         )
         .await
     }
@@ -244,7 +249,11 @@ impl Key1 {
             Operation::Decrypt,
             None,
             true,
-            move |keyring, id| stream::open(keyring, id, input.into(), output.into(), &context),
+            move |keyring, id| {
+                let lock = stream::Lock::Key(keyring, id);
+                let (input, output) = (input.into(), output.into());
+                Ok(stream::open(&lock, input, output, &context, &unwatched)?.written)
+            },
         )
         .await
     }

@@ -2,8 +2,11 @@
 
 use super::failure::Answer;
 use crate::Error;
+use crate::record::KeyId;
 use quantumos_dbus::Dictionary;
 use quantumos_pqc::CONTEXT_MAX;
+use std::os::fd::{AsFd, OwnedFd};
+use zbus::{OwnedVariant, Variant};
 
 /// Refuses any option.
 pub(super) fn none(options: &Dictionary) -> Answer<()> {
@@ -50,6 +53,67 @@ pub(super) fn every(options: &Dictionary) -> Answer<u32> {
     Ok(seconds)
 }
 
+/// What data is sealed under: a key (`key`, s, its id) or a passphrase (`passphrase`, h, a descriptor
+/// that holds it and nothing else).
+#[derive(Debug)]
+pub(super) enum Under {
+    /// A key of the keyring.
+    Key(KeyId),
+    /// Where to read the passphrase.
+    Passphrase(OwnedFd),
+}
+
+/// How a stream is sealed or opened by a job.
+#[derive(Debug)]
+pub(super) struct StreamOptions {
+    /// What opens it.
+    pub(super) under: Under,
+    /// `context`, as elsewhere.
+    pub(super) context: Vec<u8>,
+    /// `detach`, b: whether the job stays when the caller leaves the bus.
+    pub(super) detach: bool,
+}
+
+/// `key` or `passphrase`, and `context` and `detach`.
+pub(super) fn stream(options: &Dictionary) -> Answer<StreamOptions> {
+    only(options, &["key", "passphrase", "context", "detach"])?;
+    Ok(StreamOptions {
+        under: under_in(options)?,
+        context: context_in(options)?,
+        detach: detach_in(options)?,
+    })
+}
+
+fn under_in(options: &Dictionary) -> Answer<Under> {
+    match (options.get("key"), options.get("passphrase")) {
+        (Some(key), None) => Ok(Under::Key(key_id(key)?)),
+        (None, Some(passphrase)) => {
+            let bad = || Error::argument("option passphrase", "has to be a descriptor (h)");
+            let Variant::Fd(descriptor) = &**passphrase else {
+                return Err(bad().into());
+            };
+            let owned = descriptor.as_fd().try_clone_to_owned();
+            Ok(Under::Passphrase(owned.map_err(|_| bad())?))
+        }
+        _ => Err(Error::argument("options", "need either key or passphrase").into()),
+    }
+}
+
+fn key_id(value: &OwnedVariant) -> Answer<KeyId> {
+    let text: &str = value
+        .downcast_ref()
+        .map_err(|_| Error::argument("option key", "has to be the id of a key (s)"))?;
+    Ok(text.parse::<KeyId>()?)
+}
+
+fn detach_in(options: &Dictionary) -> Answer<bool> {
+    let Some(value) = options.get("detach") else {
+        return Ok(false);
+    };
+    let bad = |_| Error::argument("option detach", "has to be true or false (b)").into();
+    value.downcast_ref::<bool>().map_err(bad)
+}
+
 fn version_in(options: &Dictionary) -> Answer<Option<u32>> {
     let Some(value) = options.get("version") else {
         return Ok(None);
@@ -83,7 +147,6 @@ fn unknown(name: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use zbus::{OwnedVariant, Variant};
 
     fn options(pairs: &[(&str, Variant<'_>)]) -> Dictionary {
         pairs

@@ -2,8 +2,9 @@
 //! nor starves the bus, and with a bound on how many may wait.
 
 use crate::Error;
+use crate::job::Worker;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// A bound on concurrent and on waiting work.
 #[derive(Debug)]
@@ -37,6 +38,12 @@ impl Workers {
         Self::new(processors.min(4), 256)
     }
 
+    /// As many as there are processors, at most four: jobs seal, open and transform.
+    pub(super) fn for_jobs() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::new(processors.min(4), 4096)
+    }
+
     /// Two at once: each may hold 64 MiB.
     pub(super) fn for_descriptors() -> Self {
         Self::new(2, 16)
@@ -47,16 +54,36 @@ impl Workers {
         &self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let waiting = Waiting(&self.waiting);
-        if before >= self.most_waiting {
-            return Err(Error::Busy(self.most_waiting));
-        }
-        let permit = self.permits.acquire().await.map_err(|_| Error::Worker)?;
-        drop(waiting);
+        let permit = self.admit().await?;
         let done = tokio::task::spawn_blocking(work).await;
         drop(permit);
         done.map_err(|_| Error::Worker)?
+    }
+
+    /// Runs the work of a job, which may be cancelled while it waits; once it runs, it has to look
+    /// itself whether it should end.
+    pub(super) async fn run_job<T: Send + 'static>(
+        &self,
+        job: Worker,
+        work: impl FnOnce(&Worker) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let permit = tokio::select! {
+            permit = self.admit() => permit?,
+            () = job.cancelled() => return Err(Error::Cancelled),
+        };
+        job.running();
+        let done = tokio::task::spawn_blocking(move || work(&job)).await;
+        drop(permit);
+        done.map_err(|_| Error::Worker)?
+    }
+
+    async fn admit(&self) -> Result<SemaphorePermit<'_>, Error> {
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        if before >= self.most_waiting {
+            return Err(Error::Busy(self.most_waiting));
+        }
+        self.permits.acquire().await.map_err(|_| Error::Worker)
     }
 }
 
