@@ -1,6 +1,7 @@
 //! What the maps that steer the probes held when they were last written, so that a change by somebody else is
 //! found.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use aya::Ebpf;
@@ -12,6 +13,8 @@ use crate::maps::{self, Contents};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Expected {
     maps: Contents,
+    /// What had been changed when stock was taken anew, and was not told yet.
+    untold: RefCell<Vec<String>>,
 }
 
 impl Expected {
@@ -19,12 +22,32 @@ impl Expected {
     pub(crate) fn of(ebpf: &Ebpf) -> Result<Self, Error> {
         Ok(Self {
             maps: maps::steering(ebpf)?,
+            ..Self::default()
         })
+    }
+
+    /// Makes a change of ours and expects what the maps hold then. What somebody else had changed before is told by
+    /// the next [`Self::differences`], once, so that it can't silently become what is expected.
+    pub(crate) fn change<T>(
+        &mut self,
+        ebpf: &mut Ebpf,
+        change: impl FnOnce(&mut Ebpf) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let before = differences(&self.maps, &maps::steering(ebpf)?);
+        self.untold.get_mut().extend(before);
+        let done = change(ebpf);
+        self.maps = maps::steering(ebpf)?;
+        done
     }
 
     /// A sentence for each map that does not hold what it did.
     pub(crate) fn differences(&self, ebpf: &Ebpf) -> Result<Vec<String>, Error> {
-        Ok(differences(&self.maps, &maps::steering(ebpf)?))
+        let now = differences(&self.maps, &maps::steering(ebpf)?);
+        let mut all = self.untold.take();
+        all.extend(now);
+        all.sort_unstable();
+        all.dedup();
+        Ok(all)
     }
 }
 

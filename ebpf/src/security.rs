@@ -220,9 +220,8 @@ impl SecurityProbes {
     /// When a watch is not possible (then the old list stays), or a map cannot be changed.
     pub fn set_watches(&mut self, watches: &[Watch]) -> Result<(), Error> {
         let compiled = watch::compile(watches)?;
-        let done = maps::set_watches(&mut self.ebpf, &compiled);
-        self.expected = Expected::of(&self.ebpf)?;
-        done
+        let change = |ebpf: &mut Ebpf| maps::set_watches(ebpf, &compiled);
+        self.expected.change(&mut self.ebpf, change)
     }
 
     /// Replaces the list of thread names whose events are dropped in the kernel.
@@ -231,9 +230,8 @@ impl SecurityProbes {
     ///
     /// When a name is not possible (then the old list stays), or the map cannot be changed.
     pub fn set_ignored_comms(&mut self, comms: &[Vec<u8>]) -> Result<(), Error> {
-        let done = maps::set_ignored_comms(&mut self.ebpf, comms);
-        self.expected = Expected::of(&self.ebpf)?;
-        done
+        let change = |ebpf: &mut Ebpf| maps::set_ignored_comms(ebpf, comms);
+        self.expected.change(&mut self.ebpf, change)
     }
 
     /// Replaces the list of cgroup v2 ids whose events are dropped in the kernel.
@@ -242,9 +240,8 @@ impl SecurityProbes {
     ///
     /// When the map cannot be changed.
     pub fn set_ignored_cgroups(&mut self, cgroups: &[u64]) -> Result<(), Error> {
-        let done = maps::set_ignored_cgroups(&mut self.ebpf, cgroups);
-        self.expected = Expected::of(&self.ebpf)?;
-        done
+        let change = |ebpf: &mut Ebpf| maps::set_ignored_cgroups(ebpf, cgroups);
+        self.expected.change(&mut self.ebpf, change)
     }
 
     /// Takes the hooks of an action away, whatever is done after that is not seen.

@@ -15,6 +15,11 @@ fn settings() -> Settings {
     }
 }
 
+/// Whether a path is what an event calls it: hooks see more or less of it.
+fn is(seen: &[u8], path: &[u8]) -> bool {
+    seen.contains(&b'/') && path.ends_with(seen) || seen.ends_with(path)
+}
+
 #[test]
 fn what_is_shed_is_not_seen_until_it_is_restored() {
     let Some((mut probes, mut rings)) = load(&settings()) else {
@@ -40,16 +45,17 @@ fn what_is_shed_is_not_seen_until_it_is_restored() {
     assert!(state(&probes, Action::MkDir).expect("a row").delivers());
     let after = touch("after");
     let mut seen = Vec::new();
+    // The directory's own name is in it: another test may run beside this one.
     wait_for(&mut rings, "the last removal", |event| match event {
         Event::Action(event) => {
             seen.push((event.action, event.path.clone()));
-            (event.action == Action::RmDir && event.path.ends_with(b"/after")).then_some(())
+            (event.action == Action::RmDir && is(&event.path, &after)).then_some(())
         }
         _ => None,
     });
-    let has = |action, path: &Vec<u8>| {
-        let end = |seen: &Vec<u8>| path.ends_with(seen) || seen.ends_with(path);
-        seen.iter().any(|(one, seen)| *one == action && end(seen))
+    let has = |action, path: &[u8]| {
+        let mut seen = seen.iter();
+        seen.any(|(one, seen)| *one == action && is(seen, path))
     };
     assert!(
         has(Action::MkDir, &before) && has(Action::MkDir, &after),
@@ -74,30 +80,64 @@ fn what_nobody_changed_is_as_it_was() {
     assert_eq!(probes.verify().expect("maps"), [""; 0]);
 }
 
-#[test]
-fn a_map_that_another_changes_is_told() {
-    let Some((probes, _rings)) = load(&settings()) else {
-        return;
+/// Settings under which a map can be told from those of other tests and daemons on this host.
+fn marked(mark: &str) -> (Settings, [u8; 16]) {
+    let mark = format!("{mark}-{}", std::process::id());
+    let mut key = [0; 16];
+    key[..mark.len()].copy_from_slice(mark.as_bytes());
+    let settings = Settings {
+        ignored_comms: vec![mark.into_bytes()],
+        ..settings()
     };
-    // As somebody else with the rights would: by the map's number.
-    let mut changed = false;
+    (settings, key)
+}
+
+/// Puts an entry into the map that has the mark, as somebody else with the rights would: by the map's number.
+fn tamper(mark: [u8; 16], entry: &[u8; 16]) {
+    let mut changed = 0;
     for map in aya::maps::loaded_maps().filter_map(Result::ok) {
         if map.name() == b"ignored_comms"
             && let Ok(data) = aya::maps::MapData::from_id(map.id())
         {
             let map = aya::maps::Map::HashMap(data);
             let mut map = aya::maps::HashMap::<_, [u8; 16], u8>::try_from(map).expect("map");
-            map.insert(*b"evil\0\0\0\0\0\0\0\0\0\0\0\0", 1, 0)
-                .expect("insert");
-            changed = true;
+            if map.get(&mark, 0).is_ok() {
+                map.insert(*entry, 1, 0).expect("insert");
+                changed += 1;
+            }
         }
     }
-    assert!(changed, "the map was not found");
-    let found = probes.verify().expect("maps");
-    assert!(
-        found.iter().any(|one| one.contains("ignored_comms")),
-        "{found:?}"
-    );
+    assert_eq!(changed, 1, "the map was not found");
+}
+
+#[test]
+fn a_map_that_another_changes_is_told_of_those_probes_alone() {
+    let (settings, mark) = marked("told");
+    let Some((probes, _rings)) = load(&settings) else {
+        return;
+    };
+    let Some((bystander, _rings)) = load(&marked("by").0) else {
+        return;
+    };
+    tamper(mark, b"evil\0\0\0\0\0\0\0\0\0\0\0\0");
+    let told = "the map ignored_comms was changed: 0 entries gone, 1 new, 0 different";
+    assert_eq!(probes.verify().expect("maps"), [told]);
+    assert_eq!(bystander.verify().expect("maps"), [""; 0]);
+}
+
+/// Our own change takes stock of the maps anew: what another did before must not become what is right.
+#[test]
+fn a_change_by_another_is_told_though_a_change_of_ours_follows() {
+    let (settings, mark) = marked("then");
+    let Some((mut probes, _rings)) = load(&settings) else {
+        return;
+    };
+    tamper(mark, b"evil\0\0\0\0\0\0\0\0\0\0\0\0");
+    probes.set_watches(&[]).expect("change");
+    probes.set_ignored_comms(&[]).expect("change");
+    let told = "the map ignored_comms was changed: 0 entries gone, 1 new, 0 different";
+    assert_eq!(probes.verify().expect("maps"), [told]);
+    assert_eq!(probes.verify().expect("maps"), [""; 0], "told once");
 }
 
 /// Only where security hooks fire can anything be refused; where they don't, that is said.
