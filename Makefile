@@ -30,7 +30,7 @@ deps: ## Install the Debian packages and the Rust that all of this needs
 	@images/deps
 
 build: deps ## Build every program
-	$(CARGO) build --workspace --bins --profile $(PROFILE)
+	$(CARGO) build --workspace --exclude quantumos-bus-tests --bins --profile $(PROFILE)
 
 packages: build ## Build the Debian packages
 	images/package $(BIN) $(OUT)/packages
