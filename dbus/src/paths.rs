@@ -18,6 +18,8 @@ pub mod bus_name {
 pub mod path {
     /// Root object of quantumd.
     pub const QUANTUM: &str = "/org/quantumos/quantum";
+    /// The ledger of what happened to keys.
+    pub const LEDGER: &str = "/org/quantumos/quantum/ledger";
     /// Collection of keys; a key is a child named by its id.
     pub const KEYS: &str = "/org/quantumos/keys";
     /// Collection of jobs; a job is a child named by its id.

@@ -49,7 +49,11 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Circuit(command) => return circuit::run(&output, command),
         // Where the private key is, there need be no bus.
         Command::Keys(keys::KeysCommand::Approve(args)) => return keys::approve(&output, args),
-        Command::Ledger(command) => return ledger::run(&output, command),
+        Command::Ledger(command) => {
+            if let Some(result) = ledger::run_alone(&output, command) {
+                return result;
+            }
+        }
         Command::Crypto(command) => {
             if let Some(result) = crypto::run_alone(&output, command) {
                 return result;
@@ -82,11 +86,9 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Resource(command) => resource::run(&bus, &output, command).await,
         Command::Learn(command) => learn::run(&bus, &output, command).await,
         Command::Steppps(args) => steppps::run(&bus, &output, args).await,
+        Command::Ledger(_) => ledger::seal(&bus).await,
         Command::Container(command) => container::run(&bus, &output, command).await,
         Command::Wave(command) => wave::run(&bus, &output, command).await,
-        Command::Completions { .. }
-        | Command::Man { .. }
-        | Command::Circuit(_)
-        | Command::Ledger(_) => Ok(()),
+        Command::Completions { .. } | Command::Man { .. } | Command::Circuit(_) => Ok(()),
     }
 }

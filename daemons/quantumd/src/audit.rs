@@ -1,7 +1,9 @@
 //! The trail of what is done with keys and credentials: every use and every change, allowed or not,
 //! with who asked. It goes to the journal in structured fields, and to every sink that is added.
 
-use crate::record::KeyId;
+use crate::Error;
+use crate::record::{KeyId, Record};
+use quantumos_pqc::Kek;
 use std::fmt;
 
 /// What was done, or asked for and refused.
@@ -87,6 +89,8 @@ pub struct Event {
     pub who: Who,
     /// Further facts, such as an algorithm, a reason or a grant; never a secret.
     pub detail: String,
+    /// Facts by name, for who keeps the trail in records: an algorithm, a public key's hash.
+    pub facts: Vec<(&'static str, String)>,
     /// Why it was refused or failed; `None` when it was done.
     pub refusal: Option<String>,
 }
@@ -102,8 +106,25 @@ impl Event {
             version,
             who,
             detail,
+            facts: Vec::new(),
             refusal: None,
         }
+    }
+
+    /// The same with algorithm and newest public key of a key.
+    #[must_use]
+    pub fn with_material(self, record: &Record) -> Self {
+        let public = record.versions.last();
+        let hash = public.map(|version| crate::ledger::public_hash(version.public.as_bytes()));
+        self.with("algorithm", record.algorithm.name())
+            .with("public_key_sha256", hash.unwrap_or_default())
+    }
+
+    /// The same with a fact.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.facts.push((name, value.into()));
+        self
     }
 }
 
@@ -111,6 +132,15 @@ impl Event {
 pub trait Sink: fmt::Debug + Send + Sync {
     /// Keeps one event. Troubles are the sink's own to report: what was done is done.
     fn record(&self, event: &Event);
+
+    /// Called before all keys are wrapped under another key encryption key, for sinks that keep wrapped
+    /// keys of their own.
+    ///
+    /// # Errors
+    /// Nothing is wrapped anew then.
+    fn rewrap(&self, _old: &Kek, _new: &Kek) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// The trail.
@@ -124,6 +154,14 @@ impl Audit {
     #[must_use]
     pub fn new(sinks: Vec<Box<dyn Sink>>) -> Self {
         Self { sinks }
+    }
+
+    /// Has every sink wrap the keys that it keeps, see [`Sink::rewrap`].
+    ///
+    /// # Errors
+    /// What the first sink that fails gives.
+    pub fn rewrap(&self, old: &Kek, new: &Kek) -> Result<(), Error> {
+        self.sinks.iter().try_for_each(|sink| sink.rewrap(old, new))
     }
 
     /// Writes one event.

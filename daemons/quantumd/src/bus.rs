@@ -9,6 +9,7 @@ mod job;
 mod jobs;
 mod key;
 mod keys;
+mod ledger;
 mod options;
 mod quantum;
 mod resonance;
@@ -17,7 +18,9 @@ mod stream;
 mod transfer;
 mod workers;
 
+use crate::audit::Audit;
 use crate::keyring::{Health, Keyring};
+use crate::ledger::KeyLog;
 use crate::process::memory_is_locked;
 use crate::record::{KeyId, Record};
 use crate::{Error, Settings};
@@ -28,6 +31,7 @@ use job::Jobs1;
 use jobs::Jobs;
 use key::Key1;
 use keys::Keys1;
+use ledger::Ledger1;
 use quantum::Quantum1;
 use quantumos_dbus::path;
 use quantumos_service::Context;
@@ -57,6 +61,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Shared {
     keyring: Arc<Keyring>,
+    ledger: KeyLog,
     context: Context,
     jobs: Arc<Jobs>,
     /// For what jobs do.
@@ -91,10 +96,14 @@ impl Shared {
             &context.authority,
             settings.jobs.clone(),
         );
+        let ledger =
+            KeyLog::new(&state).map_err(|error| zbus::Error::Failure(error.to_string()))?;
+        let audit = Audit::new(vec![Box::new(ledger.clone())]);
         let shared = Arc::new(Self {
             jobs,
-            keyring: Arc::new(Keyring::new(state, settings)),
             hands: Workers::for_jobs(),
+            keyring: Arc::new(Keyring::new(state, settings).with_audit(audit)),
+            ledger,
             workers: Workers::for_signing(),
             readers: Workers::for_descriptors(),
             verifiers: Workers::for_descriptors(),
@@ -113,6 +122,7 @@ impl Shared {
             .at(path::CREDENTIALS, Credentials1(shared.clone()))
             .await?;
         server.at(path::JOBS, Jobs1(shared.jobs.clone())).await?;
+        server.at(path::LEDGER, Ledger1(shared.clone())).await?;
         server.at(path::KEYS, zbus::fdo::ObjectManager).await?;
         server.at(path::KEYS, Keys1(shared.clone())).await?;
         shared.refresh().await;
@@ -125,6 +135,14 @@ impl Shared {
 
     pub(crate) fn jobs(&self) -> &Arc<Jobs> {
         &self.jobs
+    }
+
+    /// Lets go of the ledger: whoever serves next opens it.
+    pub(crate) async fn close_ledger(&self) {
+        let ledger = self.ledger.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || ledger.close()).await {
+            tracing::error!(%error, "the ledger could not be closed");
+        }
     }
 
     /// Replaces the values of credentials whose time is over, and says which.
@@ -163,8 +181,12 @@ impl Shared {
 
     async fn look(self: &Arc<Self>, look: &mut Look) {
         let mut running = look.running.take().unwrap_or_else(|| {
-            let keyring = self.keyring.clone();
-            tokio::task::spawn_blocking(move || keyring.bring_up())
+            let (keyring, ledger) = (self.keyring.clone(), self.ledger.clone());
+            tokio::task::spawn_blocking(move || {
+                let mut health = keyring.bring_up();
+                health.ledger = ledger.follow(keyring.kek().as_ref(), &keyring.records());
+                health
+            })
         });
         let health = match tokio::time::timeout(TPM_PATIENCE, &mut running).await {
             Ok(Ok(health)) => health,
@@ -201,6 +223,10 @@ impl Shared {
             .await;
         status
             .set_problem("root", problem(cannot, new.root.clone()))
+            .await;
+        let waits = "what happens to keys is not recorded until this is put right";
+        status
+            .set_problem("ledger", problem(waits, new.ledger.clone()))
             .await;
         let still = "keys work until the next restart, but not after it";
         status

@@ -91,5 +91,6 @@ impl Daemon for Quantumd {
         if let Some(credentials) = self.credentials {
             credentials.abort();
         }
+        self.shared.close_ledger().await;
     }
 }

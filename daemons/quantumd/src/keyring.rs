@@ -25,6 +25,8 @@ pub struct Health {
     pub root: Option<String>,
     /// Why the TPM doesn't answer though the root key is open.
     pub tpm: Option<String>,
+    /// What is wrong with the ledger of what happens to keys.
+    pub ledger: Option<String>,
     /// What protects the root key; `None` while it isn't open.
     pub protection: Option<Protection>,
     /// What the TPM asks for before it gives the root key: `pin`, `pcr`.
@@ -203,6 +205,11 @@ impl Keyring {
     #[must_use]
     pub fn is_open(&self) -> bool {
         read!(self.opened).is_some()
+    }
+
+    /// The key encryption key in force, while the root key is open.
+    pub(crate) fn kek(&self) -> Option<quantumos_pqc::Kek> {
+        read!(self.opened).as_ref().map(|opened| opened.kek.clone())
     }
 
     /// The version of the key encryption key, 0 while the root key is not open.

@@ -20,6 +20,7 @@ pub mod merkle;
 pub mod note;
 pub mod proof;
 pub mod seal;
+pub mod signer;
 pub mod tile;
 pub mod verify;
 

@@ -101,6 +101,7 @@ async fn keys_are_made_listed_used_and_revoked() {
             ],
         ),
         (path::JOBS, vec!["org.quantumos.Jobs1"]),
+        (path::LEDGER, vec!["org.quantumos.Ledger1"]),
         (path::KEYS, vec!["org.quantumos.Keys1"]),
         (made.inner().path().as_str(), vec!["org.quantumos.Key1"]),
     ];

@@ -1,5 +1,5 @@
-//! `quantumctl ledger`: verify, read, prove and publish a ledger. Works on files alone, on any host and
-//! without any service.
+//! `quantumctl ledger`: verify, read, prove and publish a ledger. All but sealing works on files alone,
+//! on any host and without any service.
 
 mod check;
 mod files;
@@ -11,6 +11,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand, ValueHint};
+use quantumos_dbus::{bus_name::QUANTUM, path::LEDGER};
 use quantumos_ledger::{
     archive::{self, Archive},
     files::{Files, KEYS},
@@ -19,7 +20,7 @@ use quantumos_ledger::{
 use serde_json::json;
 
 use self::files::Place;
-use crate::{error::Error, output::Output};
+use crate::{bus::Bus, error::Error, output::Output};
 
 /// What to do with a ledger.
 #[derive(Debug, Subcommand)]
@@ -64,6 +65,8 @@ pub enum LedgerCommand {
         #[arg(value_hint = ValueHint::DirPath)]
         to: PathBuf,
     },
+    /// Have the service seal its ledger, and print KEY_FINALITY_SEAL.json
+    Seal,
     /// Print the public keys of the ledger, a verifier key a line
     Keys {
         #[command(flatten)]
@@ -93,9 +96,25 @@ pub struct VerifyArgs {
     entry: Option<PathBuf>,
 }
 
-/// Runs the command.
-pub fn run(output: &Output, command: &LedgerCommand) -> Result<(), Error> {
+/// Has quantumd seal its ledger.
+pub async fn seal(bus: &Bus) -> Result<(), Error> {
+    let proxy = bus.proxy(QUANTUM, LEDGER, "org.quantumos.Ledger1").await?;
+    let seal: String = bus.authorised(&proxy, "Seal", &()).await?;
+    // It is JSON already, for whoever asks and however.
+    crate::output::write(seal.as_bytes())
+}
+
+/// Runs a command that needs no service; `None` for one that does.
+pub fn run_alone(output: &Output, command: &LedgerCommand) -> Option<Result<(), Error>> {
     match command {
+        LedgerCommand::Seal => None,
+        command => Some(run(output, command)),
+    }
+}
+
+fn run(output: &Output, command: &LedgerCommand) -> Result<(), Error> {
+    match command {
+        LedgerCommand::Seal => Ok(()),
         LedgerCommand::Verify(args) => verify(output, args),
         LedgerCommand::Show {
             place,
@@ -174,10 +193,11 @@ fn show(output: &Output, place: &Place, first: u64, count: Option<u64>) -> Resul
     let mut failed = Ok(());
     let size = match place.open("log").map(|log| log.is_some())? {
         true => end,
-        false => end.min(Archive::open(place)?.checkpoint().size),
+        // The last bundle of a published log is named after the whole size.
+        false => Archive::open(place)?.checkpoint().size,
     };
     archive::records(place, size, |index, bytes| {
-        if index >= first && failed.is_ok() {
+        if (first..end).contains(&index) && failed.is_ok() {
             let entry = render::Entry::new(index, bytes);
             failed = output.item(&entry, |entry| entry.text(&output.zone));
         }

@@ -192,6 +192,7 @@ impl Keyring {
             version,
             who: Who::Unit(unit.into()),
             detail: String::new(),
+            facts: Vec::new(),
             refusal: None,
         };
         event.refusal = read.as_ref().err().map(ToString::to_string);
@@ -232,6 +233,7 @@ impl Keyring {
             version: credential.version,
             who,
             detail,
+            facts: Vec::new(),
             refusal,
         });
     }

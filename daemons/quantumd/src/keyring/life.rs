@@ -60,13 +60,9 @@ impl Keyring {
             }
             store.insert(&record, &[Some(wrapped)])?;
             let detail = format!("{} for uid {owner}", algorithm.name());
-            self.audit.record(&Event::of_key(
-                Action::Create,
-                id,
-                1,
-                Who::User(owner),
-                detail,
-            ));
+            let event = Event::of_key(Action::Create, id, 1, Who::User(owner), detail)
+                .with("owner", owner.to_string());
+            self.audit.record(&event.with_material(&record));
             Ok(self.replace(record))
         })
     }
@@ -106,7 +102,7 @@ impl Keyring {
                 String::new(),
             );
             record.versions.push(version);
-            Ok(event)
+            Ok(event.with_material(record))
         })
     }
 
@@ -252,6 +248,7 @@ impl Keyring {
     }
 
     fn rewrap(&self, store: &mut Store, old: &Opened, new: Opened) -> Result<(), Error> {
+        self.audit.rewrap(&old.kek, &new.kek)?;
         let reseal = |credential: &Credential, sealed: &[u8]| {
             credential.seal(&new.kek, &credential.open(&old.kek, sealed)?)
         };

@@ -1,0 +1,221 @@
+//! The ledger of what happened to keys: written by quantumd, read over the bus, and verified offline by
+//! quantumctl from the files alone.
+
+#![allow(clippy::panic, clippy::unwrap_used)] // a test says so by failing
+
+#[path = "support/quantumd.rs"]
+mod support;
+
+use std::io::{Read, Seek};
+use std::path::Path;
+use std::process::Stdio;
+
+use quantumos_dbus::{Error, Ledger1Proxy};
+use quantumos_harness::Swtpm;
+use serde_json::Value as Json;
+use support::{House, NOBODY, is_root, with_tpm};
+use tokio::process::Command;
+
+/// Runs `quantumctl ledger` where there is no bus: exit code and standard output,
+/// or standard error when there is none.
+async fn ctl(arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_quantumctl-under-test"))
+        .arg("ledger")
+        .args(arguments)
+        .env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .unwrap();
+    let mut text = String::from_utf8(output.stdout).unwrap();
+    if text.is_empty() {
+        text = String::from_utf8(output.stderr).unwrap();
+    }
+    (output.status.code().unwrap_or(-1), text)
+}
+
+fn document(text: &str) -> Json {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// The directory of the ledger, wherever the harness put the daemon's state.
+fn ledger_below(path: &Path) -> Option<std::path::PathBuf> {
+    let entries = std::fs::read_dir(path).ok()?;
+    entries.filter_map(Result::ok).find_map(|entry| {
+        let path = entry.path();
+        let found =
+            path.file_name().is_some_and(|name| name == "ledger") && path.join("log").exists();
+        match found {
+            true => Some(path),
+            false if path.is_dir() => ledger_below(&path),
+            false => None,
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_of_keys_is_proved_to_somebody_else() {
+    let (house, tpm) = (House::build().await, Swtpm::start().unwrap());
+    let running = house.serve(with_tpm(&tpm)).await;
+    let ledger = Ledger1Proxy::new(&house.client).await.unwrap();
+    let (one, two) = (house.create("one").await, house.create("two").await);
+    one.rotate().await.unwrap();
+    two.grant("unit", "backup.service", &["sign"])
+        .await
+        .unwrap();
+    two.ungrant("unit", "backup.service").await.unwrap();
+    one.revoke("lost").await.unwrap();
+    assert_eq!(ledger.size().await.unwrap(), 6);
+    assert_eq!(ledger.signed_size().await.unwrap(), 6);
+    assert_eq!(ledger.verify().await.unwrap(), []);
+    let seal = ledger.seal().await.unwrap();
+    let origin = ledger.origin().await.unwrap();
+    let keys = ledger.verifier_keys().await.unwrap();
+    assert_eq!(keys.len(), 2);
+
+    let fd = ledger.entries(0, 7).await.unwrap();
+    let mut file = std::fs::File::from(std::os::fd::OwnedFd::from(fd));
+    let mut bytes = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    let mut types = Vec::new();
+    let mut rest = &bytes[..];
+    while let Some((length, tail)) = rest.split_first_chunk::<2>() {
+        let (entry, tail) = tail.split_at(usize::from(u16::from_be_bytes(*length)));
+        let entry: Json = serde_json::from_slice(entry).unwrap();
+        types.push(entry["entry_type"].as_str().unwrap().to_owned());
+        rest = tail;
+    }
+    assert_eq!(
+        types,
+        [
+            "key_registration",
+            "key_registration",
+            "key_rotation",
+            "capability_assignment",
+            "capability_assignment",
+            "revocation",
+            "atomic_commit"
+        ]
+    );
+    assert!(matches!(
+        ledger.entries(0, 8).await,
+        Err(Error::NotFound(_))
+    ));
+    assert!(matches!(
+        ledger.inclusion_proof(7).await,
+        Err(Error::NotFound(_))
+    ));
+
+    // Somebody else has the texts and the keys only.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| {
+        let path = elsewhere.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let trusted = put("keys", &keys.join("\n"));
+    let revoked = ledger.inclusion_proof(5).await.unwrap();
+    let added = ledger.consistency_proof(2).await.unwrap();
+    let checkpoint = ledger.checkpoint().await.unwrap();
+    for (name, text, what) in [
+        ("seal.json", &seal, "seal"),
+        ("revoked.tlog-proof", &revoked, "inclusion"),
+        ("added", &added, "consistency"),
+        ("checkpoint", &checkpoint, "checkpoint"),
+    ] {
+        let file = put(name, text);
+        let (code, out) = ctl(&["--json", "verify", &file, "--key", &trusted]).await;
+        let checked = document(&out);
+        assert_eq!((code, &checked["valid"]), (0, &true.into()), "{out}");
+        assert_eq!(checked["what"], what);
+        assert_eq!(checked["origin"], origin.as_str());
+        let other = put(name, &text.replacen("/keys", "/keyz", 1));
+        let (code, out) = ctl(&["verify", &other, "--key", &trusted]).await;
+        assert_eq!(code, 7, "{out}");
+    }
+
+    // The files themselves, while the daemon runs and after.
+    let directory = ledger_below(house.root.path()).unwrap();
+    let directory = directory.to_str().unwrap();
+    let (code, out) = ctl(&["--json", "verify", directory, "--key", &trusted]).await;
+    let checked = document(&out);
+    assert_eq!((code, &checked["entries"]), (0, &7.into()), "{out}");
+    assert_eq!(checked["sealedEntries"], 7);
+    assert_eq!(checked["revokedKeys"], 1);
+    running.stop().await;
+    let export = elsewhere.path().join("export");
+    let export = export.to_str().unwrap();
+    assert_eq!(
+        ctl(&["export", export, "--directory", directory]).await.0,
+        0
+    );
+    let (code, out) = ctl(&["verify", export, "--key", &trusted]).await;
+    assert!(code == 0 && out.contains("this ledger verifies"), "{out}");
+    let (code, out) = ctl(&[
+        "show",
+        "--directory",
+        export,
+        "--first",
+        "5",
+        "--count",
+        "1",
+    ])
+    .await;
+    assert!(
+        code == 0 && out.contains("revocation") && out.contains("reason=lost"),
+        "{out}"
+    );
+    assert_eq!(
+        ctl(&["prove", "5", "--directory", directory]).await.1,
+        revoked
+    );
+    assert_eq!(
+        ctl(&["consistency", "2", "--directory", export]).await.1,
+        added
+    );
+    assert_eq!(
+        ctl(&["checkpoint", "--directory", directory]).await.1,
+        checkpoint
+    );
+    assert_eq!(ctl(&["prove", "7", "--directory", directory]).await.0, 5);
+
+    // One byte of one record.
+    let log = format!("{directory}/log");
+    let mut bytes = std::fs::read(&log).unwrap();
+    let at = bytes.windows(4).rposition(|four| four == b"lost").unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&log, bytes).unwrap();
+    let (code, out) = ctl(&["--json", "verify", directory]).await;
+    let finding = &document(&out)["findings"][0];
+    assert_eq!((code, &finding["firstRecord"]), (7, &5.into()), "{out}");
+    let running = house.serve(with_tpm(&tpm)).await;
+    let problem = house.only_problem().await;
+    assert!(problem.contains("log, record 5"), "{problem}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_root_key_keeps_the_ledger_and_strangers_do_not_seal() {
+    let (house, tpm) = (House::build().await, Swtpm::start().unwrap());
+    let running = house.serve(with_tpm(&tpm)).await;
+    let ledger = Ledger1Proxy::new(&house.client).await.unwrap();
+    house.create("one").await;
+    let origin = ledger.origin().await.unwrap();
+    let root = quantumos_dbus::RootKey1Proxy::new(&house.client)
+        .await
+        .unwrap();
+    root.rotate_kek().await.unwrap();
+    running.stop().await;
+    let _running = house.serve(with_tpm(&tpm)).await;
+    house.create("two").await;
+    assert_eq!(ledger.origin().await.unwrap(), origin);
+    assert_eq!(ledger.signed_size().await.unwrap(), 2);
+    assert_eq!(ledger.verify().await.unwrap(), []);
+    if is_root() {
+        let nobody = house.bus.connect_as(NOBODY).await.unwrap();
+        let ledger = Ledger1Proxy::new(&nobody).await.unwrap();
+        assert!(ledger.checkpoint().await.is_ok());
+        assert!(matches!(ledger.seal().await, Err(Error::NotAuthorized(_))));
+    }
+}
