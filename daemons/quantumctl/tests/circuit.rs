@@ -184,3 +184,41 @@ fn mistakes_have_their_exit_code_and_place() {
         assert!(error.contains(words), "{arguments:?}: {error}");
     }
 }
+
+#[test]
+fn a_surface_code_is_sampled_in_stims_format() {
+    let code = quantumos_circuit::stim::surface_code(3, 2, 0.01, false).unwrap();
+    let arguments = ["--json", "circuit", "sample", "-", "--seed", "3"];
+    let sampled = json(&arguments, &code);
+    assert_eq!(
+        (&sampled["shots"], &sampled["qubits"]),
+        (&100_000.into(), &26.into())
+    );
+    assert_eq!(sampled["detectors"].as_array().unwrap().len(), 16);
+    let flips = sampled["observables"][0].as_f64().unwrap() / 1e5;
+    assert!((0.12..0.18).contains(&flips), "{flips}");
+    let (again, other) = (json(&arguments, &code), "--threads=1");
+    assert_eq!(again["detectors"], sampled["detectors"]);
+    let one = json(&[&arguments[..], &[other]].concat(), &code);
+    assert_eq!(one["detectors"], sampled["detectors"]);
+
+    let lines = ctl(
+        &[
+            "circuit",
+            "sample",
+            "-",
+            "--shots",
+            "3",
+            "--per-shot",
+            "measurements",
+        ],
+        "X 0\nM 0 1 !1",
+    );
+    assert_eq!(String::from_utf8(lines.stdout).unwrap(), "101\n101\n101\n");
+    let wrong = ctl(&["circuit", "sample", "-"], "M 0\nFOO 1");
+    let message = String::from_utf8(wrong.stderr).unwrap();
+    assert!(
+        !wrong.status.success() && message.contains("line 2, column 1"),
+        "{message}"
+    );
+}

@@ -7,6 +7,7 @@
 pub mod dense;
 pub mod draw;
 mod error;
+pub mod frames;
 pub mod gradient;
 pub mod ir;
 pub mod json;
@@ -17,6 +18,7 @@ pub mod rng;
 pub mod run;
 pub mod sparse;
 pub mod stabilizer;
+pub mod stim;
 mod watch;
 
 pub use error::Error;

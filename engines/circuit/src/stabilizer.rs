@@ -5,4 +5,5 @@ mod action;
 mod tableau;
 
 pub use action::Action;
+pub(crate) use tableau::product;
 pub use tableau::{Tableau, bytes_needed};

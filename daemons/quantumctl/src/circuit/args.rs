@@ -8,6 +8,7 @@ use quantumos_circuit::ir::Channel;
 use quantumos_circuit::run::{Choice, Noise, Observable, Precision, Request};
 
 use super::bench::BenchArgs;
+use super::sample::SampleArgs;
 use crate::error::Error;
 
 /// What to do with circuits.
@@ -19,6 +20,8 @@ pub enum CircuitCommand {
     Explain(RunArgs),
     /// Draw a circuit
     Draw(DrawArgs),
+    /// Sample a Clifford circuit with noise in stim's format: detectors and observables
+    Sample(SampleArgs),
     /// Time the methods at growing numbers of qubits
     Bench(BenchArgs),
 }
@@ -235,7 +238,7 @@ fn basis(text: &str, qubits: u32) -> Result<Vec<u64>, Error> {
 }
 
 /// `512M`, `2G`, or bytes.
-fn bytes(text: &str) -> Result<u64, String> {
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = match text.find(|c: char| c.is_ascii_alphabetic()) {
         Some(at) => text.split_at(at),
         None => (text, ""),
@@ -282,7 +285,7 @@ pub(super) fn available_memory() -> Result<u64, Error> {
         })
 }
 
-fn random_seed() -> u64 {
+pub(super) fn random_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     // Short enough to type again.
     std::collections::hash_map::RandomState::new()

@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod model;
 mod render;
+mod sample;
 
 pub use args::CircuitCommand;
 
@@ -45,18 +46,30 @@ pub fn run(output: &Output, command: &CircuitCommand) -> Result<(), Error> {
             };
             output.document(&drawing, |d| d.text.clone())
         }
+        CircuitCommand::Sample(args) => sample::run(output, args),
         CircuitCommand::Bench(args) => bench::run(output, args),
     }
 }
 
 /// A circuit from a file or, for `-`, from standard input; JSON if it starts like JSON.
 fn read(file: &str) -> Result<Circuit, Error> {
+    let text = text(file, qasm::TEXT_MAX)?;
+    let parsed = if text.trim_start().starts_with('{') {
+        json::parse(&text, None)
+    } else {
+        qasm::parse(&text)
+    };
+    parsed.map_err(|error| Error::Usage(format!("{file}: {error}")))
+}
+
+/// The text of a file or, for `-`, of standard input.
+fn text(file: &str, most: usize) -> Result<String, Error> {
     let failed = |source| Error::File {
         path: file.to_owned(),
         source,
     };
     // One byte more than is accepted, so that a longer text is refused and not cut.
-    let limit = qasm::TEXT_MAX as u64 + 1;
+    let limit = most as u64 + 1;
     let mut text = String::new();
     if file == "-" {
         std::io::stdin()
@@ -70,12 +83,7 @@ fn read(file: &str) -> Result<Circuit, Error> {
             .read_to_string(&mut text)
             .map_err(failed)?;
     }
-    let parsed = if text.trim_start().starts_with('{') {
-        json::parse(&text, None)
-    } else {
-        qasm::parse(&text)
-    };
-    parsed.map_err(|error| Error::Usage(format!("{file}: {error}")))
+    Ok(text)
 }
 
 impl From<quantumos_circuit::Error> for Error {

@@ -253,7 +253,7 @@ impl Tableau {
 }
 
 /// Multiplies a Pauli by another from the left; the power of i that comes out.
-fn product(x: &mut [u64], z: &mut [u64], by_x: &[u64], by_z: &[u64]) -> u32 {
+pub fn product(x: &mut [u64], z: &mut [u64], by_x: &[u64], by_z: &[u64]) -> u32 {
     // Each qubit gives i, -i or 1: +1 for XY, YZ, ZX, -1 for the others.
     let (mut plus, mut minus) = (0u32, 0u32);
     for w in 0..x.len() {
