@@ -50,16 +50,41 @@ pub fn result(result: &RunResult, style: &Style) -> String {
     out.push_str(&format!(
         "{}\n",
         style.dim(&format!(
-            "{} ({}), {} shots, seed {}, error below {:.1e}, {}, {:.3} s",
+            "{} ({}), {} shots, seed {}, {}, {}, {:.3} s",
             result.method,
             result.reason,
             result.shots,
             result.seed,
-            result.error_bound,
+            bound(result.error_bound),
             size(result.bytes),
             result.seconds,
         ))
     ));
+    out
+}
+
+fn bound(error: f64) -> String {
+    if error == 0.0 {
+        "exact".to_owned()
+    } else {
+        format!("error below {error:.1e}")
+    }
+}
+
+/// Bits with each run of eight or more equal ones as `0{COUNT}`, so that a line holds wide registers.
+fn folded(bits: &str) -> String {
+    let mut out = String::new();
+    let mut rest = bits;
+    while let Some(first) = rest.chars().next() {
+        let after = rest.trim_start_matches(first);
+        let count = (rest.len() - after.len()) / first.len_utf8();
+        if count < 8 {
+            out.push_str(&rest[..rest.len() - after.len()]);
+        } else {
+            out.push_str(&format!("{first}{{{count}}}"));
+        }
+        rest = after;
+    }
     out
 }
 
@@ -68,8 +93,11 @@ fn histogram(result: &RunResult) -> String {
     counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
     let most = counts.first().map_or(1, |c| c.1).max(1);
     let digits = most.to_string().len();
+    let keys = counts.iter().take(LINES).map(|(key, _)| folded(key));
+    let width = keys.map(|key| key.len()).max().unwrap_or(0);
     let mut out = String::new();
     for (key, count) in counts.iter().take(LINES) {
+        let key = folded(key);
         // Eighths of a column.
         let eighths = (*count as f64 / most as f64 * (BAR * 8) as f64).round() as usize;
         let mut bar = "█".repeat(eighths / 8);
@@ -79,7 +107,9 @@ fn histogram(result: &RunResult) -> String {
                 .copied(),
         );
         let share = *count as f64 / result.shots.max(1) as f64 * 100.0;
-        out.push_str(&format!("{key}  {count:>digits$}  {share:5.1} %  {bar}\n"));
+        out.push_str(&format!(
+            "{key:<width$}  {count:>digits$}  {share:5.1} %  {bar}\n"
+        ));
     }
     if counts.len() > LINES {
         let rest: u64 = counts[LINES..].iter().map(|c| c.1).sum();
@@ -142,6 +172,25 @@ pub fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_runs_are_counted_and_short_ones_stay() {
+        for (bits, wanted) in [
+            ("", ""),
+            ("0000000", "0000000"),
+            ("00000000", "0{8}"),
+            ("1010", "1010"),
+            ("000000000 11111111101", "0{9} 1{9}01"),
+        ] {
+            assert_eq!(folded(bits), wanted);
+        }
+    }
+
+    #[test]
+    fn no_error_is_called_exact() {
+        assert_eq!(bound(0.0), "exact");
+        assert_eq!(bound(1.5e-7), "error below 1.5e-7");
+    }
 
     #[test]
     fn sizes_have_few_digits() {

@@ -1,4 +1,4 @@
-//! `quantumctl status`: the four daemons at a glance, once or as a live view.
+//! `quantumctl status`: the daemons at a glance, once or as a live view.
 
 pub mod collect;
 pub mod model;
