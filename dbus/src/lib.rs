@@ -14,6 +14,7 @@ pub mod resource;
 pub mod security;
 pub mod service;
 pub mod steppps;
+pub mod wavelength;
 
 pub use credentials::Credentials1Proxy;
 pub use error::Error;
@@ -27,6 +28,7 @@ pub use resource::{Decision1Proxy, Resource1Proxy};
 pub use security::{Alert1Proxy, Alerts1Proxy, Security1Proxy, Windows1Proxy};
 pub use service::Service1Proxy;
 pub use steppps::{Dimension1Proxy, Steppps1Proxy};
+pub use wavelength::Wavelength1Proxy;
 
 /// Options and open-ended records, `a{sv}` on the wire.
 pub type Dictionary = std::collections::HashMap<String, zbus::OwnedVariant>;

@@ -162,6 +162,7 @@ fn sealed_code(error: &quantumos_resonance::Error) -> u8 {
         E::TooShort { .. }
         | E::TooLong { .. }
         | E::NotFinite { .. }
+        | E::NotANumber { .. }
         | E::Length { .. }
         | E::OtherSource { .. }
         | E::Weak { .. } => 2,

@@ -15,7 +15,9 @@ mod quantum;
 mod resonance;
 mod root_key;
 mod stream;
+mod stream_job;
 mod transfer;
+mod wavelength;
 mod workers;
 
 use crate::audit::Audit;
@@ -41,6 +43,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
+use wavelength::Wavelength1;
 use workers::Workers;
 
 /// polkit actions.
@@ -118,6 +121,9 @@ impl Shared {
         server.at(path::QUANTUM, RootKey1(shared.clone())).await?;
         server.at(path::QUANTUM, Crypto1).await?;
         server.at(path::QUANTUM, Resonance1(shared.clone())).await?;
+        server
+            .at(path::QUANTUM, Wavelength1(shared.clone()))
+            .await?;
         server
             .at(path::CREDENTIALS, Credentials1(shared.clone()))
             .await?;

@@ -67,6 +67,15 @@ pub enum Error {
     /// An encrypted stream.
     #[error(transparent)]
     Stream(#[from] quantumos_resonance::Error),
+    /// Frames of light.
+    #[error(transparent)]
+    Light(#[from] quantumos_wavelength::Error),
+    /// There is no such container.
+    #[error("container {0} is not registered")]
+    NoSuchContainer(String),
+    /// The history of a container does not hold.
+    #[error(transparent)]
+    Chain(#[from] quantumos_resonance::container::Broken),
     /// The key was revoked.
     #[error("key {id} is revoked: {reason}")]
     Revoked {

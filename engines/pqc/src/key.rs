@@ -139,6 +139,22 @@ impl SecretKey {
         }
     }
 
+    /// A secret for one use of a MAC key, named by `purpose`. No MAC of a message is equal to it.
+    ///
+    /// # Errors
+    /// [`Error::WrongKind`], [`Error::Library`].
+    pub fn derived(&self, purpose: &str) -> Result<Secret<64>, Error> {
+        match &self.parts {
+            Parts::Symmetric(key) if self.algorithm == Algorithm::HmacSha512 => {
+                Secret::fill_with(|out| {
+                    let salt = b"quantumos derived key v1";
+                    hkdf_sha512(salt, key.expose(), &[purpose.as_bytes()], out)
+                })
+            }
+            _ => self.cannot("derive secrets"),
+        }
+    }
+
     /// The secret that streams are sealed under.
     ///
     /// # Errors

@@ -72,6 +72,14 @@ pub enum Error {
         /// Where in it, from 0 on.
         index: u64,
     },
+    /// A word in a list that is no number.
+    #[error("value {index}, {shown}, is not a number")]
+    NotANumber {
+        /// Where in the list, from 0 on.
+        index: u64,
+        /// The beginning of the word, escaped.
+        shown: String,
+    },
     /// Argon2id would cost more than the caller's limits let a file ask for.
     #[error("the passphrase derivation asks for {asked}, which is over the limit of {limit}")]
     TooCostly {

@@ -11,6 +11,7 @@ mod derive;
 mod error;
 pub mod hmac;
 mod kmac;
+pub mod numbers;
 pub mod rft;
 pub mod stream;
 pub mod text;

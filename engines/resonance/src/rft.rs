@@ -17,12 +17,14 @@
 //! go in blocks of Fibonacci lengths ([`crate::rft::Blocks`]).
 
 mod blocks;
+mod document;
 mod golden;
 mod keyed;
 mod root;
 mod toeplitz;
 
 pub use blocks::Blocks;
+pub use document::Document;
 pub use keyed::Scramble;
 pub use rustfft::num_complex::Complex64;
 

@@ -98,6 +98,7 @@ async fn keys_are_made_listed_used_and_revoked() {
                 "org.quantumos.RootKey1",
                 "org.quantumos.Crypto1",
                 "org.quantumos.Resonance1",
+                "org.quantumos.Wavelength1",
             ],
         ),
         (path::JOBS, vec!["org.quantumos.Jobs1"]),

@@ -12,6 +12,7 @@ impl From<Error> for BusError {
         use quantumos_ledger::Error as Ledger;
         use quantumos_pqc::Error as Crypto;
         use quantumos_resonance::Error as Stream;
+        use quantumos_resonance::container::Broken;
         let text = error.to_string();
         match error {
             Error::Argument { .. } => Self::InvalidArgument(text),
@@ -27,7 +28,9 @@ impl From<Error> for BusError {
                 tracing::error!("{text}");
                 Self::Internal(text)
             }
-            Error::Stream(_) => Self::InvalidArgument(text),
+            Error::Stream(Stream::Throttled { .. }) => Self::LimitExceeded(text),
+            Error::Chain(Broken::Missing(_)) | Error::NoSuchContainer(_) => Self::NotFound(text),
+            Error::Stream(_) | Error::Light(_) | Error::Chain(_) => Self::InvalidArgument(text),
             Error::Revoked { .. } => Self::KeyRevoked(text),
             Error::Busy(_) => Self::Busy(text),
             Error::Cancelled => Self::Cancelled(text),

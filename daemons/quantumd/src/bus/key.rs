@@ -228,7 +228,7 @@ impl Key1 {
             move |keyring, id| {
                 let lock = stream::Lock::Key(keyring, id);
                 let (input, output) = (input.into(), output.into());
-                Ok(stream::seal(&lock, input, output, &context, &unwatched)?.written)
+                Ok(stream::seal(&lock, input, output, &context, None, &unwatched)?.written)
             },
         )
         .await
@@ -252,7 +252,7 @@ impl Key1 {
             move |keyring, id| {
                 let lock = stream::Lock::Key(keyring, id);
                 let (input, output) = (input.into(), output.into());
-                Ok(stream::open(&lock, input, output, &context, &unwatched)?.written)
+                Ok(stream::open(&lock, input, output, &context, false, &unwatched)?.written)
             },
         )
         .await

@@ -6,7 +6,7 @@ use crate::record::KeyId;
 use quantumos_dbus::Dictionary;
 use quantumos_pqc::CONTEXT_MAX;
 use std::os::fd::{AsFd, OwnedFd};
-use zbus::{OwnedVariant, Variant};
+use zbus::Variant;
 
 /// Refuses any option.
 pub(super) fn none(options: &Dictionary) -> Answer<()> {
@@ -77,41 +77,85 @@ pub(super) struct StreamOptions {
 /// `key` or `passphrase`, and `context` and `detach`.
 pub(super) fn stream(options: &Dictionary) -> Answer<StreamOptions> {
     only(options, &["key", "passphrase", "context", "detach"])?;
+    let under = match (key_in(options)?, descriptor_in(options, "passphrase")?) {
+        (Some(key), None) => Under::Key(key),
+        (None, Some(passphrase)) => Under::Passphrase(passphrase),
+        _ => return Err(Error::argument("options", "need either key or passphrase").into()),
+    };
     Ok(StreamOptions {
-        under: under_in(options)?,
+        under,
         context: context_in(options)?,
-        detach: detach_in(options)?,
+        detach: flag_in(options, "detach")?,
     })
 }
 
-fn under_in(options: &Dictionary) -> Answer<Under> {
-    match (options.get("key"), options.get("passphrase")) {
-        (Some(key), None) => Ok(Under::Key(key_id(key)?)),
-        (None, Some(passphrase)) => {
-            let bad = || Error::argument("option passphrase", "has to be a descriptor (h)");
-            let Variant::Fd(descriptor) = &**passphrase else {
-                return Err(bad().into());
-            };
-            let owned = descriptor.as_fd().try_clone_to_owned();
-            Ok(Under::Passphrase(owned.map_err(|_| bad())?))
-        }
-        _ => Err(Error::argument("options", "need either key or passphrase").into()),
+/// What a hash, MAC or transform is keyed with.
+#[derive(Debug)]
+pub(super) enum Keyed {
+    /// Nothing.
+    No,
+    /// A MAC key of the keyring (`key`, s, its id).
+    Key(KeyId),
+    /// What a descriptor holds (`secret`, h).
+    Secret(OwnedFd),
+}
+
+/// `key` or `secret`, with the others of a method.
+pub(super) fn keyed(options: &Dictionary, others: &[&str]) -> Answer<Keyed> {
+    let known: Vec<_> = others.iter().copied().chain(["key", "secret"]).collect();
+    only(options, &known)?;
+    match (key_in(options)?, descriptor_in(options, "secret")?) {
+        (None, None) => Ok(Keyed::No),
+        (Some(key), None) => Ok(Keyed::Key(key)),
+        (None, Some(secret)) => Ok(Keyed::Secret(secret)),
+        _ => Err(Error::argument("options", "name both key and secret").into()),
     }
 }
 
-fn key_id(value: &OwnedVariant) -> Answer<KeyId> {
-    let text: &str = value
-        .downcast_ref()
-        .map_err(|_| Error::argument("option key", "has to be the id of a key (s)"))?;
-    Ok(text.parse::<KeyId>()?)
+fn bad(name: &str, want: &str) -> quantumos_dbus::Error {
+    Error::argument(format!("option {name}"), format!("has to be {want}")).into()
 }
 
-fn detach_in(options: &Dictionary) -> Answer<bool> {
-    let Some(value) = options.get("detach") else {
-        return Ok(false);
-    };
-    let bad = |_| Error::argument("option detach", "has to be true or false (b)").into();
-    value.downcast_ref::<bool>().map_err(bad)
+/// `key`, s: the id of a key.
+pub(super) fn key_in(options: &Dictionary) -> Answer<Option<KeyId>> {
+    match text_in(options, "key")? {
+        Some(text) => Ok(Some(text.parse::<KeyId>()?)),
+        None => Ok(None),
+    }
+}
+
+/// A text (s).
+pub(super) fn text_in<'a>(options: &'a Dictionary, name: &str) -> Answer<Option<&'a str>> {
+    let value = options.get(name);
+    let text = value.map(|value| value.downcast_ref::<&str>());
+    text.transpose().map_err(|_| bad(name, "text (s)"))
+}
+
+/// A descriptor (h), once more.
+pub(super) fn descriptor_in(options: &Dictionary, name: &str) -> Answer<Option<OwnedFd>> {
+    match options.get(name).map(|value| &**value) {
+        None => Ok(None),
+        Some(Variant::Fd(descriptor)) => {
+            let owned = descriptor.as_fd().try_clone_to_owned();
+            Ok(Some(owned.map_err(|_| bad(name, "a descriptor (h)"))?))
+        }
+        Some(_) => Err(bad(name, "a descriptor (h)")),
+    }
+}
+
+/// True or false (b); false when absent.
+pub(super) fn flag_in(options: &Dictionary, name: &str) -> Answer<bool> {
+    let flag = options.get(name).map(|value| value.downcast_ref::<bool>());
+    let flag = flag
+        .transpose()
+        .map_err(|_| bad(name, "true or false (b)"))?;
+    Ok(flag.unwrap_or(false))
+}
+
+/// A number (u).
+pub(super) fn number_in(options: &Dictionary, name: &str) -> Answer<Option<u32>> {
+    let number = options.get(name).map(|value| value.downcast_ref::<u32>());
+    number.transpose().map_err(|_| bad(name, "a number (u)"))
 }
 
 fn version_in(options: &Dictionary) -> Answer<Option<u32>> {
@@ -147,6 +191,7 @@ fn unknown(name: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use zbus::OwnedVariant;
 
     fn options(pairs: &[(&str, Variant<'_>)]) -> Dictionary {
         pairs

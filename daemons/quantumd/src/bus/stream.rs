@@ -1,12 +1,15 @@
 //! Streams of the resonance suite between two descriptors of a caller, sealed or opened on the way in
 //! constant memory, under a key of the keyring or a passphrase.
 
-use super::transfer::{Watch, both, refuse};
+use super::transfer::{Output, Watch, both, refuse};
 use crate::Error;
 use crate::keyring::Keyring;
 use crate::record::KeyId;
 use quantumos_pqc::Algorithm;
-use quantumos_resonance::stream::{CHUNK, Cost, Opener, Options, Sealer, Secret, Source, Suite};
+use quantumos_resonance::stream::{
+    CHUNK, Cost, Opener, Options, Sealer, Secret, Source, Suite, sealed_len,
+};
+use quantumos_wavelength::{Decoder, Encoder, Method};
 use std::os::fd::OwnedFd;
 use zeroize::Zeroizing;
 
@@ -59,6 +62,47 @@ fn version_in(source: &Source, id: KeyId) -> Result<u32, Error> {
     }
 }
 
+/// What is sealed as it is, or modulated as light.
+struct Lamp {
+    encoder: Option<Encoder>,
+    frames: Vec<u8>,
+}
+
+impl Lamp {
+    /// Frames say how much they carry before they carry it, so the message has to be a file.
+    fn new(light: Option<Method>, header: usize, message: Option<u64>) -> Result<Self, Error> {
+        let mut frames = Vec::new();
+        let encoder = match (light, message) {
+            (None, _) => None,
+            (Some(_), None) => {
+                return Err(refuse("input", "neither a regular file nor a memfd"));
+            }
+            (Some(method), Some(message)) => {
+                let len = header as u64 + sealed_len(message);
+                Some(Encoder::new(method, len, &mut frames)?)
+            }
+        };
+        Ok(Self { encoder, frames })
+    }
+
+    fn write(&mut self, output: &mut Output<'_>, sealed: &[u8]) -> Result<(), Error> {
+        let Some(encoder) = &mut self.encoder else {
+            return output.write(sealed);
+        };
+        // Frames are up to 26 times as long as what they carry: a bit at a time.
+        for piece in sealed.chunks(4096) {
+            encoder.push(piece, &mut self.frames)?;
+            output.write(&self.frames)?;
+            self.frames.clear();
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Result<(), Error> {
+        Ok(self.encoder.map_or(Ok(()), Encoder::finish)?)
+    }
+}
+
 /// Starts a stream.
 fn sealer(lock: &Lock<'_>, context: &[u8]) -> Result<(Sealer, Suite), Error> {
     match lock {
@@ -88,28 +132,33 @@ fn sealer(lock: &Lock<'_>, context: &[u8]) -> Result<(Sealer, Suite), Error> {
     }
 }
 
-/// Seals what `input` gives, under the newest version of a key or a passphrase. Blocks.
+/// Seals what `input` gives, under the newest version of a key or a passphrase, and
+/// modulates it if `light` says how. Blocks.
 pub(super) fn seal(
     lock: &Lock<'_>,
     input: OwnedFd,
     output: OwnedFd,
     context: &[u8],
+    light: Option<Method>,
     watch: Watch<'_>,
 ) -> Result<Done, Error> {
     let (mut sealer, suite) = sealer(lock, context)?;
     let (mut input, mut output) = both(input, output, watch)?;
+    let header = sealer.header().to_bytes();
     let seal = || {
+        let mut lamp = Lamp::new(light, header.len(), input.len())?;
         let mut piece = Zeroizing::new(vec![0; CHUNK]);
         let mut out = Vec::with_capacity(2 * CHUNK);
-        output.write(&sealer.header().to_bytes())?;
+        lamp.write(&mut output, &header)?;
         loop {
             let count = input.read(&mut piece)?;
             if count == 0 {
                 sealer.finish(&mut out)?;
-                return output.write(&out);
+                lamp.write(&mut output, &out)?;
+                return lamp.end();
             }
             sealer.push(&piece[..count], &mut out)?;
-            output.write(&out)?;
+            lamp.write(&mut output, &out)?;
             out.clear();
         }
     };
@@ -118,12 +167,13 @@ pub(super) fn seal(
     Ok(Done { written, suite })
 }
 
-/// Opens what [`seal`] made, under the version that it names. Blocks.
+/// Opens what [`seal`] made, under the version that it names; `light` says that it was modulated. Blocks.
 pub(super) fn open(
     lock: &Lock<'_>,
     input: OwnedFd,
     output: OwnedFd,
     context: &[u8],
+    light: bool,
     watch: Watch<'_>,
 ) -> Result<Done, Error> {
     if let Lock::Key(keyring, id) = lock {
@@ -132,24 +182,36 @@ pub(super) fn open(
     let (mut input, mut output) = both(input, output, watch)?;
     let mut suite = Suite::Aes256Gcm;
     let mut open = || {
+        let mut eye = light.then(Decoder::new);
         let mut opener = Opener::new();
         let mut locked = true;
-        let mut piece = vec![0; CHUNK];
+        let (mut piece, mut carried) = (vec![0; CHUNK], Vec::new());
         let mut out = Zeroizing::new(Vec::with_capacity(2 * CHUNK));
         loop {
             let count = input.read(&mut piece)?;
             if count == 0 {
+                if let Some(eye) = eye {
+                    eye.finish()?;
+                }
                 opener.finish(&mut out)?;
                 return output.write(&out);
             }
-            let mut taken = opener.push(&piece[..count], &mut out)?;
+            let sealed = match &mut eye {
+                Some(eye) => {
+                    carried.clear();
+                    eye.push(&piece[..count], &mut carried)?;
+                    &carried[..]
+                }
+                None => &piece[..count],
+            };
+            let mut taken = opener.push(sealed, &mut out)?;
             if let Some(header) = opener.header().filter(|_| locked) {
                 suite = header.suite();
                 unlock(lock, &mut opener, context)?;
                 locked = false;
-                taken += opener.push(&piece[taken..count], &mut out)?;
+                taken += opener.push(&sealed[taken..], &mut out)?;
             }
-            debug_assert_eq!(taken, count, "all is taken once the stream is unlocked");
+            debug_assert_eq!(taken, sealed.len(), "all is taken once it is unlocked");
             output.write(&out)?;
             out.clear();
         }

@@ -87,6 +87,11 @@ impl<'a> Input<'a> {
         Ok((input, status))
     }
 
+    /// How long it is, if it is a file.
+    pub(super) fn len(&self) -> Option<u64> {
+        self.len
+    }
+
     /// Some bytes, none at the end.
     pub(super) fn read(&mut self, into: &mut [u8]) -> Result<usize, Error> {
         let glance = || (self.watch)(self.read, self.len);

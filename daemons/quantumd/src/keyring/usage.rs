@@ -71,6 +71,20 @@ impl Keyring {
         Ok((key.stream_secret()?.clone(), number))
     }
 
+    /// The secret of a MAC key's version for one use, and its number.
+    ///
+    /// # Errors
+    /// [`Error::Revoked`], [`Error::Locked`] and others.
+    pub fn derived_secret(
+        &self,
+        id: KeyId,
+        version: Option<u32>,
+        purpose: &str,
+    ) -> Result<(Secret<64>, u32), Error> {
+        let (key, number) = self.key(id, version)?;
+        Ok((key.derived(purpose)?, number))
+    }
+
     /// The grants of a key, if they are what was granted.
     ///
     /// # Errors
