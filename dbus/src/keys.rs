@@ -62,6 +62,20 @@ pub trait Crypto1 {
     fn algorithms(&self) -> zbus::Result<Vec<(String, u32, String, String, String)>>;
 }
 
+/// At [`crate::path::QUANTUM`].
+#[zbus::proxy(
+    interface = "org.quantumos.Entropy1",
+    default_service = "org.quantumos.Quantum1",
+    default_path = "/org/quantumos/quantum"
+)]
+pub trait Entropy1 {
+    /// Random bytes (1 to 4096) of the mix of all sources, in a memfd.
+    fn draw(&self, bytes: u32) -> Result<OwnedFd, crate::Error>;
+    /// Name, state (`ok`, `failed`, `absent`, `waiting`), bytes taken and detail of each source.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn sources(&self) -> zbus::Result<Vec<(String, String, u64, String)>>;
+}
+
 /// At [`crate::path::KEYS`].
 #[zbus::proxy(
     interface = "org.quantumos.Keys1",

@@ -5,8 +5,8 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
 use crate::{
-    circuit, container, credential, crypto, keys, learn, ledger, resource, security, status,
-    steppps, wave,
+    circuit, container, credential, crypto, entropy, keys, learn, ledger, resource, security,
+    status, steppps, wave,
 };
 
 /// Text after the help of the command itself.
@@ -77,6 +77,8 @@ pub enum Command {
     /// Set, grant and rotate credentials of systemd units
     #[command(subcommand)]
     Credential(credential::CredentialCommand),
+    /// Show where randomness comes from, or print some
+    Entropy(entropy::EntropyArgs),
     /// Seal and open files and pipes, hash and authenticate; needs no service but for algorithms
     #[command(subcommand)]
     Crypto(crypto::CryptoCommand),

@@ -8,6 +8,7 @@ mod cli;
 mod container;
 mod credential;
 mod crypto;
+mod entropy;
 mod error;
 mod generate;
 mod keys;

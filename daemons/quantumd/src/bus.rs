@@ -4,6 +4,7 @@ mod access;
 mod credentials;
 mod crypto;
 mod descriptor;
+mod entropy;
 mod failure;
 mod job;
 mod jobs;
@@ -28,6 +29,7 @@ use crate::record::{KeyId, Record};
 use crate::{Error, Settings};
 use credentials::Credentials1;
 use crypto::Crypto1;
+use entropy::Entropy1;
 use failure::Answer;
 use job::Jobs1;
 use jobs::Jobs;
@@ -124,6 +126,7 @@ impl Shared {
         server
             .at(path::QUANTUM, Wavelength1(shared.clone()))
             .await?;
+        server.at(path::QUANTUM, Entropy1(shared.clone())).await?;
         server
             .at(path::CREDENTIALS, Credentials1(shared.clone()))
             .await?;
@@ -238,6 +241,13 @@ impl Shared {
         status
             .set_problem("tpm", problem(still, new.tpm.clone()))
             .await;
+        let failed = self.keyring.entropy().sources().into_iter();
+        let failed = failed.filter(|source| source.state == "failed");
+        let failed = failed.map(|source| format!("{}: {}", source.name, source.detail));
+        let failed: Vec<String> = failed.collect();
+        let dropped = (!failed.is_empty()).then(|| failed.join("; "));
+        let less = "a source of randomness failed its health test and is left out";
+        status.set_problem("entropy", problem(less, dropped)).await;
         status.set_detail("protection", self.protection().into());
         status.set_detail("tpmVendor", new.vendor.clone().into());
         status.set_detail("memoryLocked", memory_is_locked().into());

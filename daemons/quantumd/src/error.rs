@@ -64,6 +64,9 @@ pub enum Error {
         /// Which unit.
         unit: String,
     },
+    /// No randomness for keys.
+    #[error("no randomness: {0}")]
+    Entropy(String),
     /// An encrypted stream.
     #[error(transparent)]
     Stream(#[from] quantumos_resonance::Error),

@@ -5,6 +5,7 @@
 
 use crate::Error;
 use crate::audit::Audit;
+use crate::entropy::Entropy;
 use crate::record::{KeyId, Record};
 use crate::settings::Settings;
 use crate::store::{Enrolment, Store};
@@ -47,6 +48,7 @@ pub struct Keyring {
     audit: Audit,
     vendor: Mutex<String>,
     resealing: Mutex<()>,
+    entropy: Entropy,
 }
 
 /// What is behind these locks is replaced whole, so a poisoned lock hides nothing.
@@ -82,6 +84,7 @@ impl Keyring {
             records: RwLock::default(),
             cache: Mutex::default(),
             audit: Audit::default(),
+            entropy: Entropy::default(),
             vendor: Mutex::default(),
             resealing: Mutex::default(),
         }
@@ -98,6 +101,12 @@ impl Keyring {
     #[must_use]
     pub fn audit(&self) -> &Audit {
         &self.audit
+    }
+
+    /// Where randomness for keys comes from.
+    #[must_use]
+    pub fn entropy(&self) -> &Entropy {
+        &self.entropy
     }
 
     /// Takes new settings; the next [`Keyring::bring_up`] uses them.
@@ -147,12 +156,24 @@ impl Keyring {
             // Without the store there's no telling whether a root key was enrolled.
             (None, Err(_)) => health.root = Some("the key store is not open".into()),
         }
+        self.ask_tpm(&settings, &health);
         let mut vendor = lock(&self.vendor);
         if vendor.is_empty() && health.tpm.is_none() && health.root.is_none() {
             *vendor = vault::tpm_vendor(&settings);
         }
         health.vendor.clone_from(&vendor);
         health
+    }
+
+    /// Has the TPM add to the randomness, when it is there.
+    fn ask_tpm(&self, settings: &Settings, health: &Health) {
+        let opened = read!(self.opened).clone();
+        let given = match (opened, &health.tpm) {
+            (_, Some(why)) => Err(why.clone()),
+            (Some(opened), None) => vault::random(settings, &opened).map_err(|e| e.to_string()),
+            (None, None) => return,
+        };
+        self.entropy.from_tpm(given.as_ref().map_err(Clone::clone));
     }
 
     /// Gives what the store remembers of the root key.

@@ -8,6 +8,7 @@ mod bus;
 mod conditions;
 pub mod credential;
 mod daemon;
+pub mod entropy;
 mod error;
 mod file;
 pub mod grant;

@@ -23,7 +23,7 @@ const FILE: &str = "credentials.sock";
 const AT_ONCE: usize = 8;
 /// How long systemd may take to read.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// systemd takes credentials of at most 1 MiB, and fails with E2BIG beyond that.
+/// systemd takes credentials of at most 1 MiB, and fails beyond that.
 const REFUSAL: usize = (1 << 20) + 1;
 
 /// The listening socket: systemd's, or one of our own in the runtime directory.

@@ -236,6 +236,17 @@ pub fn check(settings: &Settings, opened: &Opened) -> Result<(), Error> {
     }
 }
 
+/// Bytes of the TPM's own generator.
+///
+/// # Errors
+/// [`Error::Tpm`]; [`Error::Entropy`] where the root key is not a TPM's.
+pub fn random(settings: &Settings, opened: &Opened) -> Result<Secret<32>, Error> {
+    match &opened.pinned {
+        Some(name) => Ok(tpm::random(&tcti(settings)?, name)?),
+        None => Err(Error::Entropy("no TPM protects the root key".into())),
+    }
+}
+
 /// Vendor and firmware of the TPM; empty when none answers.
 #[must_use]
 pub fn tpm_vendor(settings: &Settings) -> String {

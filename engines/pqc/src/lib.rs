@@ -8,6 +8,7 @@ mod algorithm;
 mod aws_lc;
 pub mod boot_policy;
 mod digest;
+pub mod entropy;
 mod error;
 mod hybrid;
 mod key;

@@ -97,6 +97,18 @@ async fn keys_that_the_tpm_seals_sign_and_verify() {
         }
     }
 
+    let (code, entropy) = ctl(&bus, &["entropy"]).await;
+    let sources = entropy["sources"].as_array().unwrap();
+    assert_eq!((code, sources.len()), (0, 3));
+    for source in [&sources[0], &sources[2]] {
+        assert_eq!(source["state"], "ok", "{entropy}");
+    }
+    let draw = ["entropy", "--bytes", "48"];
+    let (one, two) = (ctl(&bus, &draw).await.1, ctl(&bus, &draw).await.1);
+    assert_eq!(one["random"].as_str().unwrap().len(), 64);
+    assert_ne!(one, two);
+    assert_eq!(ctl(&bus, &["entropy", "--bytes", "5000"]).await.0, 2);
+
     let (code, key) = ctl(&bus, &["keys", "revoke", "release", "--reason", "lost"]).await;
     assert_eq!((code, &key["state"]), (0, &"revoked".into()));
     let (code, error) = ctl(&bus, &sign).await;

@@ -7,7 +7,7 @@
 mod support;
 
 use futures_util::StreamExt;
-use quantumos_dbus::{Error, Quantum1Proxy, bus_name, path};
+use quantumos_dbus::{Entropy1Proxy, Error, Quantum1Proxy, bus_name, path};
 use quantumos_harness::{Swtpm, contract, eventually};
 use support::{ALGORITHM, House, context, key, none, with_tpm, without_tpm};
 
@@ -22,6 +22,22 @@ async fn keys_are_made_listed_used_and_revoked() {
     assert_eq!(quantum.protection().await.unwrap(), "tpm");
     assert!(!quantum.tpm_vendor().await.unwrap().is_empty());
     assert_eq!(quantum.engines().await.unwrap()[0].1, "ready");
+    let entropy = Entropy1Proxy::new(&house.client).await.unwrap();
+    let sources = entropy.sources().await.unwrap();
+    let state = |name: &str| sources.iter().find(|s| s.0 == name).unwrap().1.clone();
+    assert_eq!(
+        (state("getrandom"), state("tpm")),
+        ("ok".into(), "ok".into()),
+        "{sources:?}"
+    );
+    for bytes in [0, 4097] {
+        assert!(matches!(
+            entropy.draw(bytes).await,
+            Err(Error::InvalidArgument(_))
+        ));
+    }
+    let drawn = std::fs::File::from(std::os::fd::OwnedFd::from(entropy.draw(100).await.unwrap()));
+    assert_eq!(drawn.metadata().unwrap().len(), 100);
     assert_eq!(house.service().await.state().await.unwrap(), "ready");
 
     let manager = zbus::fdo::ObjectManagerProxy::new(&house.client, bus_name::QUANTUM, path::KEYS)
@@ -99,6 +115,7 @@ async fn keys_are_made_listed_used_and_revoked() {
                 "org.quantumos.Crypto1",
                 "org.quantumos.Resonance1",
                 "org.quantumos.Wavelength1",
+                "org.quantumos.Entropy1",
             ],
         ),
         (path::JOBS, vec!["org.quantumos.Jobs1"]),

@@ -37,6 +37,7 @@ impl From<Error> for BusError {
             Error::Locked(_)
             | Error::Closed(_)
             | Error::Stalled(_)
+            | Error::Entropy(_)
             | Error::SoftwareNotAllowed
             | Error::Tpm(_) => Self::Unavailable(text),
             Error::File { .. }

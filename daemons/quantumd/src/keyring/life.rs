@@ -69,7 +69,7 @@ impl Keyring {
 
     /// Fresh bytes for a key.
     fn seed(&self) -> Result<Secret<32>, Error> {
-        Ok(Secret::random()?)
+        self.entropy.draw()
     }
 
     /// Gives a key a new version: from now on that one signs and encrypts; the older ones verify and
