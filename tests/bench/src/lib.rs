@@ -8,6 +8,7 @@ pub mod circuits;
 pub mod crypto;
 pub mod events;
 pub mod idle;
+pub mod learn;
 pub mod ledger;
 pub mod security;
 
@@ -29,6 +30,7 @@ pub const SETS: &[(&str, Measure)] = &[
     ("bus", bus::measure),
     ("crypto", crypto::measure),
     ("events", measure_events),
+    ("learn", learn::measure),
     ("ledger", ledger::measure),
     ("security", security::measure),
     ("circuits", circuits::measure),
