@@ -147,6 +147,7 @@ impl SecurityAi {
             model: None,
             tried: None,
             looked: None,
+            again: None,
         };
         let limits = Usage {
             cpu: settings.events.budget_cpu_per_mille.into(),

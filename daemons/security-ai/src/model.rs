@@ -166,7 +166,7 @@ impl Model {
         if score > self.manifest.threshold {
             let moved: Vec<Moved> =
                 explain::moved(&self.density, &self.manifest.baseline, &features::HOST, &x);
-            explanation = explain::sentence(window, &self.profile, &moved);
+            explanation = explain::sentence(window, &self.profile, &self.manifest, score, &moved);
         }
         Ok(Verdict { score, explanation })
     }

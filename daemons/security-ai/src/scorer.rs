@@ -13,6 +13,7 @@ use crate::spool::{LEARNER, Spool};
 use crate::watcher::Output;
 use crate::windows::Closed;
 use quantumos_dbus::{Key1Proxy, path};
+use quantumos_learn::{Manifest, explain};
 use quantumos_service::{Status, memory};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,10 +26,12 @@ use zbus::Connection;
 pub const RULE: &str = "quantumos-model-windows";
 /// How often it is looked whether another model was published.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long quantumd is left alone when it could not say whose key signed.
+const AGAIN: Duration = Duration::from_secs(5);
 /// The enrolled key's file in the state directory.
 const ENROLLED: &str = "model.pub";
 /// The longest explanation, in bytes.
-const EXPLANATION_LIMIT: usize = 1024;
+const EXPLANATION_LIMIT: usize = 2048;
 
 /// The task's state.
 pub struct Scorer {
@@ -42,6 +45,16 @@ pub struct Scorer {
     /// What was tried last: where the link led, and when.
     pub(crate) tried: Option<PathBuf>,
     pub(crate) looked: Option<Instant>,
+    /// When the same folder is to be tried again, because what failed was not the model.
+    pub(crate) again: Option<Instant>,
+}
+
+/// Why a published model is not used.
+enum Unused {
+    /// It is refused.
+    Refused(String),
+    /// Who could say whether it is to be trusted did not answer.
+    Unknown(String),
 }
 
 impl Scorer {
@@ -61,8 +74,7 @@ impl Scorer {
         let model = self.model.as_mut()?;
         match model.judge(&closed.window) {
             Ok(verdict) if verdict.score > model.manifest.threshold => {
-                let (serial, threshold) = (model.manifest.serial, model.manifest.threshold);
-                Some(alert(closed, &verdict, serial, threshold))
+                Some(alert(closed, &verdict, &model.manifest))
             }
             Ok(_) => None,
             Err(refused) => {
@@ -84,10 +96,12 @@ impl Scorer {
         let Ok(folder) = std::fs::canonicalize(&self.settings.directory) else {
             return;
         };
-        if self.tried.as_ref() == Some(&folder) {
+        let again = self.again.is_some_and(|again| Instant::now() >= again);
+        if self.tried.as_ref() == Some(&folder) && !again {
             return;
         }
         self.tried = Some(folder.clone());
+        self.again = None;
         let loaded = self.load(folder).await;
         memory::release();
         let problem = match loaded {
@@ -107,13 +121,20 @@ impl Scorer {
                 None
             }
             // The one before stays in use.
-            Err(reason) => Some(format!("the published model is refused: {reason}")),
+            Err(Unused::Refused(reason)) => {
+                Some(format!("the published model is refused: {reason}"))
+            }
+            Err(Unused::Unknown(reason)) => {
+                self.again = Some(Instant::now() + AGAIN);
+                Some(format!("the published model is not used yet: {reason}"))
+            }
         };
         self.status.set_problem("model", problem).await;
     }
 
-    async fn load(&self, folder: PathBuf) -> Result<Model, String> {
-        let papers = Papers::read(&folder).map_err(|refused| refused.to_string())?;
+    async fn load(&self, folder: PathBuf) -> Result<Model, Unused> {
+        let refused = |reason: &dyn std::fmt::Display| Unused::Refused(reason.to_string());
+        let papers = Papers::read(&folder).map_err(|reason| refused(&reason))?;
         let mut keys = model::keys(&self.settings.trusted);
         let pin = self.state.join(ENROLLED);
         match std::fs::read(&pin) {
@@ -124,7 +145,8 @@ impl Scorer {
                     let draft = pin.with_extension("new");
                     let kept =
                         std::fs::write(&draft, &key).and_then(|()| std::fs::rename(&draft, &pin));
-                    kept.map_err(|error| format!("{}: {error}", pin.display()))?;
+                    // A full disk: as long as the key isn't kept, another could take its place.
+                    kept.map_err(|error| Unused::Unknown(format!("{}: {error}", pin.display())))?;
                     tracing::info!(key = papers.signer(), "enrolled the key that signs models");
                     keys.push(key);
                 }
@@ -132,17 +154,17 @@ impl Scorer {
             Err(_) => {}
         }
         let work = tokio::task::spawn_blocking(move || Model::load(papers, &keys));
-        let loaded = work.await.map_err(|error| error.to_string())?;
-        loaded.map_err(|refused| refused.to_string())
+        let loaded = work.await.map_err(|error| refused(&error))?;
+        loaded.map_err(|reason| refused(&reason))
     }
 
     /// The public key of that identifier, if quantumd says that it belongs to who learns, or to root.
-    async fn ask(&self, id: &str) -> Result<Vec<u8>, String> {
+    async fn ask(&self, id: &str) -> Result<Vec<u8>, Unused> {
         if id.is_empty() || id.len() > 64 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err("its manifest names no key".into());
+            return Err(Unused::Refused("its manifest names no key".into()));
         }
         let failed = |error: &dyn std::fmt::Display| {
-            format!("quantumd does not say whose key {id} is: {error}")
+            Unused::Unknown(format!("quantumd does not say whose key {id} is: {error}"))
         };
         let key = Key1Proxy::builder(&self.connection)
             .path(format!("{}/{id}", path::KEYS))
@@ -153,20 +175,23 @@ impl Scorer {
         let owner = key.owner().await.map_err(|error| failed(&error))?;
         let learner = nix::unistd::User::from_name(LEARNER).ok().flatten();
         if owner != 0 && learner.is_none_or(|user| user.uid.as_raw() != owner) {
-            return Err(format!("its key belongs to user {owner}, not to {LEARNER}"));
+            let reason = format!("its key belongs to user {owner}, not to {LEARNER}");
+            return Err(Unused::Refused(reason));
         }
         key.public_key().await.map_err(|error| failed(&error))
     }
 }
 
-fn alert(closed: &Closed, verdict: &Verdict, serial: u64, threshold: f64) -> Alert {
+/// What the model says as an alert. It has no tags: which technique of ATT&CK was seen, a score doesn't say.
+fn alert(closed: &Closed, verdict: &Verdict, manifest: &Manifest) -> Alert {
     let window = &closed.window;
     let mut fields = BTreeMap::new();
     let mut field = |name: &str, value: String| fields.insert(name.to_owned(), value);
     field("Subject", printable(window.subject.as_bytes(), 256));
-    field("Model", serial.to_string());
+    field("Model", manifest.serial.to_string());
+    field("Baseline", explain::compared_with(manifest));
     field("Score", format!("{:.1}", verdict.score));
-    field("Threshold", format!("{threshold:.1}"));
+    field("Threshold", format!("{:.1}", manifest.threshold));
     field("Events", window.sums.events.to_string());
     Alert {
         rule: RULE.into(),

@@ -1,7 +1,9 @@
-//! Why a window is strange: which features are how far from the baseline, and the items that nobody saw before.
+//! Why a window is strange: its score beside what ordinary windows score, which features are how far from what is
+//! normal, what that was learned from, and the items that nobody saw before.
 
 use crate::density::Density;
 use crate::features::Feature;
+use crate::manifest::Manifest;
 use crate::profile::{Profile, Standing};
 use crate::window::Window;
 
@@ -25,8 +27,10 @@ pub struct Moved {
     pub feature: Feature,
     /// Its value in the window.
     pub value: f32,
-    /// Its mean in the training windows.
+    /// Its mean in the training windows; 0 where only more is strange.
     pub mean: f32,
+    /// Its spread around that.
+    pub spread: f32,
     /// How many spreads it is above (or, negative, below) that.
     pub distance: f32,
     /// How much less the score would be with this feature at its mean.
@@ -54,6 +58,7 @@ pub fn moved(
                 feature: *feature,
                 value,
                 mean,
+                spread,
                 distance: (value - mean) / spread,
                 share: score - density.score(&without),
             })
@@ -84,15 +89,45 @@ pub fn new_items<'a>(window: &'a Window, profile: &Profile, feature: Feature) ->
     items.into_iter().map(|item| item.label.as_str()).collect()
 }
 
-/// The explanation in words: one clause a feature.
+/// What a model was learned from, in words.
 #[must_use]
-pub fn sentence(window: &Window, profile: &Profile, moved: &[Moved]) -> String {
+pub fn compared_with(manifest: &Manifest) -> String {
+    let training = &manifest.training;
+    let hours = training.to.saturating_sub(training.from) as f64 / 3600.0;
+    let time = if hours < 48.0 {
+        format!("{hours:.1} hours")
+    } else {
+        format!("{:.1} days", hours / 24.0)
+    };
+    format!(
+        "{} windows of {} units over {time}",
+        training.windows, training.subjects
+    )
+}
+
+/// The explanation in words: the score, what it is compared with, and a clause for each feature that moved, with the
+/// range of one spread around what is normal.
+#[must_use]
+pub fn sentence(
+    window: &Window,
+    profile: &Profile,
+    manifest: &Manifest,
+    score: f64,
+    moved: &[Moved],
+) -> String {
     let clause = |moved: &Moved| {
+        let shown = |value: f32| moved.feature.shown(value);
+        let low = if moved.feature.is_one_sided() {
+            moved.mean
+        } else {
+            moved.mean - moved.spread
+        };
         let mut text = format!(
-            "{} {:.2}, normally {:.2} ({:+.1} spreads)",
+            "{} {}, normally {} to {} ({:+.1} spreads)",
             moved.feature.name(),
-            moved.value,
-            moved.mean,
+            shown(moved.value),
+            shown(low),
+            shown(moved.mean + moved.spread),
             moved.distance
         );
         let items = new_items(window, profile, moved.feature);
@@ -105,5 +140,18 @@ pub fn sentence(window: &Window, profile: &Profile, moved: &[Moved]) -> String {
         }
         text
     };
-    moved.iter().map(clause).collect::<Vec<_>>().join("; ")
+    let mut text = format!(
+        "score {score:.1}, strange above {:.1} (set for 1 in {:.0} ordinary windows); compared with {}",
+        manifest.threshold,
+        1.0 / manifest.false_positive_rate,
+        compared_with(manifest)
+    );
+    if !profile.knows(&window.subject) {
+        text.push_str(", none of this unit");
+    }
+    for moved in moved {
+        text.push_str("; ");
+        text.push_str(&clause(moved));
+    }
+    text
 }

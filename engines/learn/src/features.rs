@@ -92,6 +92,24 @@ impl Feature {
         )
     }
 
+    /// A value as people read it: the number instead of its logarithm, a share in per cent, a distance as it is.
+    #[must_use]
+    pub fn shown(self, value: f32) -> String {
+        match self {
+            Self::Nearest => format!("{value:.2}"),
+            Self::Failures | Self::NewShare(_) => format!("{:.0} %", 100.0 * value),
+            _ => {
+                let number = value.exp_m1().max(0.0);
+                let whole = number >= 10.0 || (number - number.round()).abs() < 0.005;
+                if whole {
+                    format!("{number:.0}")
+                } else {
+                    format!("{number:.1}")
+                }
+            }
+        }
+    }
+
     /// The kind of item it is about, where new items can explain it.
     #[must_use]
     pub fn new_items(self) -> Option<(Kind, Standing)> {
@@ -184,6 +202,16 @@ mod tests {
         for (feature, wanted) in wanted {
             let value = of(&window, &profile, &[feature])[0];
             assert!((value - wanted).abs() < 1e-6, "{}: {value}", feature.name());
+        }
+        for (feature, value, wanted) in [
+            (Feature::Events, 6.0_f32.ln(), "5"),
+            (Feature::Events, 0.1, "0.1"),
+            (Feature::Events, -0.3, "0"),
+            (Feature::NewToHost(Kind::Peer), 1000.0_f32.ln(), "999"),
+            (Feature::NewShare(Kind::Pair), 0.254, "25 %"),
+            (Feature::Nearest, 0.254, "0.25"),
+        ] {
+            assert_eq!(feature.shown(value), wanted, "{} {value}", feature.name());
         }
         let mut all = names(&HOST);
         all.sort();

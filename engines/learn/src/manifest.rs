@@ -120,7 +120,8 @@ impl Manifest {
         if !good(mean) || !good(spread) || spread.iter().any(|spread| *spread <= 0.0) {
             return fail("its baseline is not one of these features".into());
         }
-        if !self.threshold.is_finite() || !(0.0..=0.1).contains(&self.false_positive_rate) {
+        let rate = self.false_positive_rate;
+        if !(self.threshold.is_finite() && rate > 0.0 && rate <= 0.1) {
             return fail("its threshold or stated rate is no such number".into());
         }
         let largest = [

@@ -2,8 +2,9 @@
 //! what is new.
 #![allow(clippy::panic, clippy::unwrap_used)]
 
-use quantumos_learn::explain::{moved, sentence};
+use quantumos_learn::explain::{Baseline, moved, sentence};
 use quantumos_learn::features::HOST;
+use quantumos_learn::manifest::{Figures, File, Manifest, Source};
 use quantumos_learn::train::{LEAST_WINDOWS, Settings, threshold, train};
 use quantumos_learn::window::{Counter, Kind, Sums, Window};
 use quantumos_learn::{Error, features, onnx, token};
@@ -40,6 +41,37 @@ fn window(number: u64, unit: u64, extra: &[(Kind, &str)]) -> Window {
     }
 }
 
+fn manifest(threshold: f64) -> Manifest {
+    let file = File {
+        size: 0,
+        sha256: String::new(),
+    };
+    let training = Source {
+        windows: 300,
+        subjects: 3,
+        from: 0,
+        to: 299 * 60,
+        sha256: String::new(),
+    };
+    Manifest {
+        format: 1,
+        serial: 1,
+        trained_at: 0,
+        architecture: String::new(),
+        signer: String::new(),
+        seed: 1,
+        threshold,
+        false_positive_rate: 0.01,
+        features: features::names(&HOST),
+        model: file.clone(),
+        profile: file,
+        training,
+        held_out: Source::default(),
+        figures: Figures::default(),
+        baseline: Baseline::default(),
+    }
+}
+
 fn normal(numbers: std::ops::Range<u64>) -> Vec<Window> {
     numbers
         .map(|number| window(number, number % 3, &[]))
@@ -68,12 +100,22 @@ fn what_is_new_is_strange_and_named() {
     assert!(score > limit, "{score} {limit}");
     let x = features::of(&attack, &model.profile, &HOST);
     let reasons = moved(&model.density, &model.baseline, &HOST, &x);
-    let text = sentence(&attack, &model.profile, &reasons);
-    assert!(
-        text.contains("new to the host: /usr/sbin/unit1 > /usr/bin/sh")
-            && text.contains("new-to-host.peer 0.69, normally 0.00"),
-        "{text}"
-    );
+    let manifest = manifest(limit);
+    let text = sentence(&attack, &model.profile, &manifest, score, &reasons);
+    for words in [
+        &format!("score {score:.1}, strange above {limit:.1} (set for 1 in 100 ordinary windows)"),
+        "compared with 300 windows of 3 units over 5.0 hours; ",
+        "new to the host: /usr/sbin/unit1 > /usr/bin/sh",
+        "new-to-host.peer 1, normally 0 to 0.1 (+6.9 spreads), new to the host: 203.0.113.0/24:4444",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let stranger = Window {
+        subject: "never.service".into(),
+        ..attack
+    };
+    let text = sentence(&stranger, &model.profile, &manifest, score, &[]);
+    assert!(text.ends_with("5.0 hours, none of this unit"), "{text}");
     // What another unit does every day is strange in this one.
     let swapped = Window {
         subject: "unit0.service".into(),

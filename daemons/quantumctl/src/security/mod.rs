@@ -47,6 +47,11 @@ pub enum SecurityCommand {
         #[arg(long, value_enum, default_value_t = Level::Informational)]
         level: Level,
     },
+    /// Show why an alert was raised, and everything else about it
+    Explain {
+        /// Which one, as `alerts` lists it
+        id: String,
+    },
     /// List the rules, or do something with them
     Rules(RulesArgs),
     /// Show which classes of event are seen, and how
@@ -148,7 +153,7 @@ pub async fn run(bus: &Bus, output: &Output, command: &SecurityCommand) -> Resul
         SecurityCommand::Watch { level, count } => {
             watch::run(bus, output, level.name(), *count).await
         }
-        SecurityCommand::Alerts { id: Some(id), .. } => {
+        SecurityCommand::Alerts { id: Some(id), .. } | SecurityCommand::Explain { id } => {
             let path = alert_path(id)?;
             let properties = bus
                 .properties(SECURITY, &path, ALERT)

@@ -167,6 +167,7 @@ async fn wrong_usage_is_exit_code_2() {
         &["keys", "verify", "--signature", "x"],
         &["security", "ack"],
         &["security", "alerts", "../etc"],
+        &["security", "explain", "../etc"],
         &["steppps", "gravity"],
     ] {
         assert_eq!(ctl::run(&bus, arguments).await.code, 2, "{arguments:?}");

@@ -26,7 +26,9 @@ async fn alerts_rules_and_counters() {
     .await
     .json();
     assert_eq!(json, json!({"alerts": []}));
+    let explained = ctl::run(&bus, &["security", "explain", "7"]).await;
     let run = ctl::run(&bus, &["security", "alerts", "7"]).await;
+    assert_eq!((explained.code, &explained.out), (0, &run.out));
     assert!(
         run.out
             .contains("Ancestors:  systemd[1] /usr/lib/systemd/systemd\n"),
