@@ -1,11 +1,12 @@
 //! Takes windows from security-ai over the bus. What comes through the descriptor is untrusted: bounded and checked
 //! line by line.
 
-use crate::Error;
+use crate::{Error, lines};
 use quantumos_dbus::Windows1Proxy;
 use quantumos_learn::Window;
+use quantumos_learn::window::MAX_LINE;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::os::fd::OwnedFd;
 use zbus::Connection;
 
@@ -36,10 +37,10 @@ fn read(file: File) -> std::io::Result<(Vec<Window>, usize)> {
     }
     let mut windows = Vec::new();
     let mut refused = 0;
-    for line in BufReader::new(file.take(MOST_BYTES)).split(b'\n') {
-        let line = line?;
-        let window = std::str::from_utf8(&line).ok();
-        match window.and_then(|line| Window::from_line(line).ok()) {
+    let mut reader = BufReader::new(file.take(MOST_BYTES));
+    while let Some(line) = lines::next(&mut reader, MAX_LINE)? {
+        let line = line.and_then(|line| String::from_utf8(line).ok());
+        match line.and_then(|line| Window::from_line(&line).ok()) {
             Some(window) => windows.push(window),
             None => refused += 1,
         }

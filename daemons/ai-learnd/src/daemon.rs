@@ -46,7 +46,8 @@ impl Daemon for AiLearnd {
             archive,
             shelf,
             view,
-            tried: None,
+            waiting: Vec::new(),
+            next: None,
         };
         Ok(Self {
             asks,

@@ -30,6 +30,9 @@ pub struct Outcome {
     pub reason: String,
 }
 
+/// After a training that failed here (a full disk, windows of too few units) the next waits so long at most.
+const AGAIN: Duration = Duration::from_secs(3600);
+
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
 
 /// What is asked of the task.
@@ -75,7 +78,10 @@ pub struct Learner {
     pub(crate) archive: Archive,
     pub(crate) shelf: Shelf,
     pub(crate) view: SharedView,
-    pub(crate) tried: Option<Instant>,
+    /// Windows that were taken and could not be written down yet.
+    pub(crate) waiting: Vec<Window>,
+    /// When the next training may be; not known before the first, when the age of the model in force counts.
+    pub(crate) next: Option<Instant>,
 }
 
 impl Learner {
@@ -114,27 +120,34 @@ impl Learner {
 
     /// Takes the windows that wait at security-ai. That it isn't there is a problem, not an error.
     async fn collect(&mut self) {
-        let taken = match collector::take(&self.context.connection).await {
-            Ok((windows, refused)) => {
-                if refused > 0 {
-                    tracing::warn!(refused, "windows were not readable");
-                }
-                self.archive
-                    .add(windows, self.settings.windows.keep as usize)
-            }
-            Err(error) => Err(error),
-        };
+        let taken = self.take().await;
         let problem = taken.err().map(|error| format!("no new windows: {error}"));
         self.context.status.set_problem("windows", problem).await;
         self.show(false).await;
+    }
+
+    /// What can't be written down waits here, and until it is nothing more is taken: security-ai has room for more,
+    /// and counts what it has no room for.
+    async fn take(&mut self) -> Result<(), Error> {
+        if self.waiting.is_empty() {
+            let (windows, refused) = collector::take(&self.context.connection).await?;
+            if refused > 0 {
+                tracing::warn!(refused, "windows were not readable");
+            }
+            self.waiting = windows;
+        }
+        let keep = self.settings.windows.keep as usize;
+        self.archive.add(&self.waiting, keep)?;
+        self.waiting = Vec::new();
+        Ok(())
     }
 
     fn is_time(&self) -> bool {
         let training = &self.settings.training;
         let hours = Duration::from_secs(u64::from(training.every_hours) * 3600);
         let enough = self.archive.len() >= training.windows_needed as usize;
-        let waited = match self.tried {
-            Some(tried) => tried.elapsed() >= hours,
+        let waited = match self.next {
+            Some(next) => Instant::now() >= next,
             None => self.age().is_none_or(|age| age >= hours),
         };
         training.every_hours > 0 && enough && waited
@@ -170,15 +183,24 @@ impl Learner {
             let reason = format!("{} windows, {needed} needed", self.archive.len());
             return Err(quantumos_learn::Error::Training(reason).into());
         }
-        self.tried = Some(Instant::now());
         self.show(true).await;
         let outcome = self.train_and_publish().await;
         memory::release();
         self.show(false).await;
+        let hours = Duration::from_secs(u64::from(self.settings.training.every_hours) * 3600);
+        let wait = match &outcome {
+            Ok(_) => hours,
+            // Nobody signs: that is seen before anything is trained, so it can be tried with the next windows.
+            Err(Error::Peer { .. }) => Duration::ZERO,
+            Err(_) => hours.min(AGAIN),
+        };
+        self.next = Some(Instant::now() + wait);
         outcome
     }
 
     async fn train_and_publish(&mut self) -> Result<Outcome, Error> {
+        let state = &self.context.directories.state;
+        let signer = Signer::find(&self.context.connection, state).await?;
         let (archive, shelf) = (self.archive.clone(), self.shelf.clone());
         let (keep, training) = (
             self.settings.windows.keep as usize,
@@ -193,8 +215,6 @@ impl Learner {
                 reason,
             });
         }
-        let signer =
-            Signer::find(&self.context.connection, &self.context.directories.state).await?;
         let serial = self.shelf.serials().last().copied().unwrap_or(0) + 1;
         let model = onnx::write(&candidate.trained.density);
         let profile = candidate.trained.profile.write();

@@ -11,6 +11,7 @@ mod daemon;
 mod error;
 pub mod interface;
 mod learner;
+mod lines;
 mod settings;
 pub mod shelf;
 pub mod signer;

@@ -41,13 +41,27 @@ pub struct Kept {
 }
 
 impl Shelf {
-    /// Models in this folder, which is made where it isn't.
+    /// Models in this folder, which is made where it isn't. What a kill left half done goes.
     ///
     /// # Errors
     /// When it can't be made.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         fs::create_dir_all(folder).map_err(Error::file(folder))?;
         fs::set_permissions(folder, Permissions::from_mode(0o755)).map_err(Error::file(folder))?;
+        let entries = fs::read_dir(folder).map_err(Error::file(folder))?;
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.as_encoded_bytes();
+            if name.starts_with(b".") && (name.ends_with(b".new") || name.ends_with(b".old")) {
+                let removed = match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => fs::remove_dir_all(entry.path()),
+                    _ => fs::remove_file(entry.path()),
+                };
+                if let Err(error) = removed {
+                    tracing::warn!(path = %entry.path().display(), %error, "could not be removed");
+                }
+            }
+        }
         Ok(Self {
             folder: folder.to_owned(),
         })
@@ -159,7 +173,11 @@ impl Shelf {
         for serial in serials {
             if over > 0 && serial != published {
                 over -= 1;
-                if let Err(error) = fs::remove_dir_all(self.folder.join(serial.to_string())) {
+                // First out of the list at once, so that a kill leaves no part of a model there.
+                let old = self.folder.join(format!(".{serial}.old"));
+                let removed = fs::rename(self.folder.join(serial.to_string()), &old)
+                    .and_then(|()| fs::remove_dir_all(&old));
+                if let Err(error) = removed {
                     tracing::warn!(serial, %error, "an old model could not be removed");
                 }
             }

@@ -1,16 +1,20 @@
-//! The key that signs manifests: an ML-DSA-87 key in quantumd that belongs to this daemon's user. It is made when
-//! the first model needs it, and again when it was revoked or its store is gone.
+//! The key that signs manifests: an ML-DSA-87 key in quantumd that belongs to this daemon's user. It is made for
+//! the first training, and again when it was revoked or its store is gone.
 
 use crate::Error;
 use quantumos_dbus::{Key1Proxy, Keys1Proxy, path};
 use quantumos_learn::manifest::SIGNATURE_CONTEXT;
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::Path;
 use zbus::{Connection, Variant};
 
 const ALGORITHM: &str = "ML-DSA-87";
 const LABEL: &str = "ai-learnd models";
 const FILE: &str = "signer";
+const DRAFT: &str = "signer.new";
+/// The longest identifier of a key.
+const LONGEST: usize = 64;
 const ASKED: &str = "key in quantumd";
 
 /// The identifier of the key that was used last; empty when there was none.
@@ -18,7 +22,7 @@ const ASKED: &str = "key in quantumd";
 pub fn known(state: &Path) -> String {
     let id = std::fs::read_to_string(state.join(FILE)).unwrap_or_default();
     let id = id.trim();
-    let plain = id.len() <= 64
+    let plain = id.len() <= LONGEST
         && id
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
@@ -44,11 +48,15 @@ impl Signer {
             let key = proxy(connection, format!("{}/{known}", path::KEYS)).await?;
             match key.state().await {
                 Ok(state) if state == "active" => return Ok(Self { key, id: known }),
-                // Made anew: that key is revoked, or its store is gone.
-                Ok(_) | Err(zbus::Error::FDO(_) | zbus::Error::MethodError(..)) => {}
+                // Made anew: that key is revoked, or its store is gone. Any other error may pass, and another key
+                // would have to be enrolled by hand.
+                Ok(_) => {}
+                Err(error) if is_gone(&error) => {}
                 Err(error) => return Err(Error::peer(ASKED)(error)),
             }
         }
+        // A key that can't be remembered would be one more at each try: first the disk, then the key.
+        remember(&state.join(DRAFT), &" ".repeat(LONGEST))?;
         let keys = Keys1Proxy::new(connection)
             .await
             .map_err(Error::peer(ASKED))?;
@@ -60,8 +68,9 @@ impl Signer {
             .next()
             .unwrap_or_default()
             .to_owned();
-        let file = state.join(FILE);
-        std::fs::write(&file, format!("{id}\n")).map_err(Error::file(&file))?;
+        let (draft, file) = (state.join(DRAFT), state.join(FILE));
+        remember(&draft, &id)?;
+        std::fs::rename(&draft, &file).map_err(Error::file(&file))?;
         let key = proxy(connection, made.as_str().to_owned()).await?;
         tracing::info!(key = id, "a key to sign models with was made");
         Ok(Self { key, id })
@@ -75,6 +84,30 @@ impl Signer {
         let options = HashMap::from([("context", Variant::from(SIGNATURE_CONTEXT.to_vec()))]);
         let signed = self.key.sign(manifest, options).await;
         signed.map_err(Error::peer(ASKED))
+    }
+}
+
+/// Writes an identifier to a file that takes the place of the old one when it is whole.
+fn remember(draft: &Path, id: &str) -> Result<(), Error> {
+    let write = || {
+        let mut out = std::fs::File::create(draft)?;
+        writeln!(out, "{id}")?;
+        out.sync_all()
+    };
+    write().map_err(Error::file(draft))
+}
+
+/// Whether quantumd answered that there is no such key.
+fn is_gone(error: &zbus::Error) -> bool {
+    use zbus::fdo::Error::{UnknownInterface, UnknownObject};
+    match error {
+        zbus::Error::FDO(error) => matches!(**error, UnknownObject(_) | UnknownInterface(_)),
+        zbus::Error::MethodError(name, ..) => matches!(
+            name.as_str(),
+            "org.freedesktop.DBus.Error.UnknownObject"
+                | "org.freedesktop.DBus.Error.UnknownInterface"
+        ),
+        _ => false,
     }
 }
 

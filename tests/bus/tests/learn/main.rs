@@ -2,6 +2,8 @@
 
 #![allow(clippy::panic, clippy::unwrap_used)] // a test says so by failing
 
+mod chain;
+mod life;
 #[path = "../support/quantumd.rs"]
 mod quantumd_support;
 #[allow(dead_code)] // the tests of security-ai use the rest
@@ -17,9 +19,10 @@ use quantumos_ebpf::Event;
 use quantumos_harness::{FakePolkit, Swtpm, contract, eventually};
 use quantumos_learn::Manifest;
 use quantumos_learn::manifest::SIGNATURE_CONTEXT;
-use security_ai::model::{Model, Papers};
+use quantumos_service::Running;
 use stage::{Stage, alert, alerts, exec};
 use std::path::Path;
+use zbus::Connection;
 
 /// Windows of a host with four servers, each with habits of its own.
 const WINDOWS: u32 = 240;
@@ -35,9 +38,12 @@ fn now(pid: u32, image: &str) -> Event {
     }
 }
 
-/// A server's run: itself, then what it always executes.
+/// A run of one of the first four servers: itself, then what it always executes.
 fn habits(pid: u32) -> Vec<Event> {
-    let server = pid % 4;
+    habits_of(pid % 4, pid)
+}
+
+fn habits_of(server: u32, pid: u32) -> Vec<Event> {
     let mut events = vec![now(pid, &format!("/usr/sbin/server{server}"))];
     for step in 0..3 + pid / 4 % 3 {
         events.push(now(
@@ -46,6 +52,27 @@ fn habits(pid: u32) -> Vec<Event> {
         ));
     }
     events
+}
+
+/// security-ai with short windows and the models below `root`.
+async fn watching(stage: &Stage, root: &Path) -> Running<stage::Tested> {
+    let mut settings = security_ai::Settings::default();
+    settings.windows.seconds = 1;
+    settings.model.directory = root.join("models/published");
+    settings.model.trusted = Vec::new();
+    stage.serve(settings).await
+}
+
+/// Has so many windows end, of runs with these numbers.
+async fn live(stage: &Stage, client: &Connection, events: impl Iterator<Item = Vec<Event>>) {
+    let windows = Windows1Proxy::new(client).await.unwrap();
+    let before = windows.closed().await.unwrap();
+    let mut runs = 0;
+    stage.source.give(events.inspect(|_| runs += 1).flatten());
+    eventually("all windows end", async || {
+        (windows.closed().await.unwrap() >= before + runs).then_some(())
+    })
+    .await;
 }
 
 fn learning(root: &Path) -> ai_learnd::Settings {
@@ -61,18 +88,10 @@ fn learning(root: &Path) -> ai_learnd::Settings {
 async fn a_model_is_trained_signed_published_and_only_replaced_by_a_better_one() {
     let stage = Stage::new(&[]);
     let root = tempfile::tempdir().unwrap();
-    let mut settings = security_ai::Settings::default();
-    settings.windows.seconds = 1;
-    settings.model.directory = root.path().join("models/published");
-    settings.model.trusted = Vec::new();
-    let security = stage.serve(settings).await;
+    let security = watching(&stage, root.path()).await;
     let client = stage.bus.connect().await.unwrap();
-    stage.source.give((1000..1000 + WINDOWS).flat_map(habits));
     let windows = Windows1Proxy::new(&client).await.unwrap();
-    eventually("all windows end", async || {
-        (windows.closed().await.unwrap() == u64::from(WINDOWS)).then_some(())
-    })
-    .await;
+    live(&stage, &client, (1000..1000 + WINDOWS).map(habits)).await;
 
     let settings = learning(root.path());
     let learnd = stage.bus.serve::<AiLearnd>(root.path(), settings).await;
@@ -116,7 +135,8 @@ async fn a_model_is_trained_signed_published_and_only_replaced_by_a_better_one()
             .unwrap()
     );
 
-    each_broken_link_is_refused_by_name(&root.path().join("models/1"), &public);
+    chain::each_broken_link_is_refused_by_name(&root.path().join("models/1"), &public);
+    chain::what_is_signed_and_hostile_is_refused_by_name(&root.path().join("models/1"));
 
     // The same windows give the same model, which is not better.
     let (serial, published, reason) = learn.train().await.unwrap();
@@ -151,10 +171,15 @@ async fn a_model_is_trained_signed_published_and_only_replaced_by_a_better_one()
         (6001, "window")
     );
     let explanation = alert.explanation().await.unwrap();
-    assert!(
-        explanation.contains("spreads") && explanation.contains("exec /tmp/.x/implant"),
-        "{explanation}"
-    );
+    for words in [
+        "strange above",
+        "compared with 180 windows of 4 units",
+        "spreads",
+        "exec /tmp/.x/implant",
+    ] {
+        assert!(explanation.contains(words), "{words}: {explanation}");
+    }
+    assert!(alert.tags().await.unwrap().is_empty());
     let pinned = std::fs::read(stage.root.path().join("state/model.pub")).unwrap();
     assert_eq!(pinned, public);
 
@@ -206,63 +231,4 @@ async fn too_few_windows_and_others_are_refused() {
     let asked = polkit.asked();
     assert_eq!(asked.len(), 3);
     learnd.stop().await;
-}
-
-/// Copies a published model, breaks a link of its chain, and has security-ai's loader say which.
-fn each_broken_link_is_refused_by_name(model: &Path, public: &[u8]) {
-    type Break = fn(&Path);
-    let table: [(&str, Break); 8] = [
-        ("manifest.toml: No such file", |f| {
-            std::fs::remove_file(f.join("manifest.toml")).unwrap();
-        }),
-        ("manifest.toml.sig: No such file", |f| {
-            std::fs::remove_file(f.join("manifest.toml.sig")).unwrap();
-        }),
-        ("none of the 1 trusted keys", |f| {
-            std::fs::write(f.join("manifest.toml.sig"), [0; 100]).unwrap();
-        }),
-        ("none of the 1 trusted keys", |f| {
-            let text = std::fs::read_to_string(f.join("manifest.toml")).unwrap();
-            let raised = text.replacen("threshold = ", "threshold = 9", 1);
-            assert_ne!(raised, text);
-            std::fs::write(f.join("manifest.toml"), raised).unwrap();
-        }),
-        ("the model has", |f| {
-            let bytes = std::fs::read(f.join("model.onnx")).unwrap();
-            std::fs::write(f.join("model.onnx"), &bytes[..bytes.len() / 2]).unwrap();
-        }),
-        ("the model has digest", |f| {
-            let mut bytes = std::fs::read(f.join("model.onnx")).unwrap();
-            let last = bytes.len() - 1;
-            bytes[last] ^= 1;
-            std::fs::write(f.join("model.onnx"), bytes).unwrap();
-        }),
-        ("profile.bin: No such file", |f| {
-            std::fs::remove_file(f.join("profile.bin")).unwrap();
-        }),
-        ("model.onnx: longer than", |f| {
-            std::fs::write(f.join("model.onnx"), vec![0; 1 << 20]).unwrap();
-        }),
-    ];
-    let load = |folder: &Path, key: &[u8]| {
-        let papers = Papers::read(folder).map_err(|refused| refused.to_string())?;
-        let loaded = Model::load(papers, &[key.to_vec()]);
-        loaded.map(drop).map_err(|refused| refused.to_string())
-    };
-    assert_eq!(load(model, public), Ok(()));
-    assert!(load(model, &public[1..]).is_err());
-    for (wanted, break_it) in table {
-        let copy = tempfile::tempdir().unwrap();
-        for name in [
-            "manifest.toml",
-            "manifest.toml.sig",
-            "model.onnx",
-            "profile.bin",
-        ] {
-            std::fs::copy(model.join(name), copy.path().join(name)).unwrap();
-        }
-        break_it(copy.path());
-        let told = load(copy.path(), public).unwrap_err();
-        assert!(told.contains(wanted), "{wanted}: {told}");
-    }
 }
