@@ -87,7 +87,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Resource(command) => resource::run(&bus, &output, command).await,
         Command::Learn(command) => learn::run(&bus, &output, command).await,
         Command::Steppps(args) => steppps::run(&bus, &output, args).await,
-        Command::Ledger(_) => ledger::seal(&bus).await,
+        Command::Ledger(command) => ledger::online::run(&bus, &output, command).await,
         Command::Container(command) => container::run(&bus, &output, command).await,
         Command::Wave(command) => wave::run(&bus, &output, command).await,
         Command::Completions { .. } | Command::Man { .. } | Command::Circuit(_) => Ok(()),

@@ -130,8 +130,19 @@ impl Event {
 
 /// Something that keeps the trail. Called in the order of events of one object; must not block long.
 pub trait Sink: fmt::Debug + Send + Sync {
-    /// Keeps one event. Troubles are the sink's own to report: what was done is done.
-    fn record(&self, event: &Event);
+    /// Keeps one event, durably.
+    ///
+    /// # Errors
+    /// When it isn't on the disk. What was done is done: the sink keeps the event for later.
+    fn record(&self, event: &Event) -> Result<(), Error>;
+
+    /// Called before something changes that has to be kept on record.
+    ///
+    /// # Errors
+    /// Why it could not be recorded; it isn't done then.
+    fn ready(&self, _kek: &Kek) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Called before all keys are wrapped under another key encryption key, for sinks that keep wrapped
     /// keys of their own.
@@ -164,8 +175,27 @@ impl Audit {
         self.sinks.iter().try_for_each(|sink| sink.rewrap(old, new))
     }
 
+    /// Whether a change could be recorded now, see [`Sink::ready`].
+    ///
+    /// # Errors
+    /// What the first sink that isn't ready gives.
+    pub fn ready(&self, kek: &Kek) -> Result<(), Error> {
+        self.sinks.iter().try_for_each(|sink| sink.ready(kek))
+    }
+
+    /// Writes one event of something that counts also where it can't be recorded yet: the end of a key, a
+    /// use, a refusal. The sink tells of its troubles, and records it later.
+    pub fn note(&self, event: &Event) {
+        if let Err(error) = self.record(event) {
+            tracing::warn!(%error, action = event.action.name(), object = event.object, "recorded later");
+        }
+    }
+
     /// Writes one event.
-    pub fn record(&self, event: &Event) {
+    ///
+    /// # Errors
+    /// [`Error::Unrecorded`] when a sink does not have it: it is done, and recorded later.
+    pub fn record(&self, event: &Event) -> Result<(), Error> {
         let (action, object) = (event.action.name(), &event.object);
         let (version, who, detail) = (event.version, &event.who, &event.detail);
         match &event.refusal {
@@ -180,8 +210,12 @@ impl Audit {
                 target: "quantumd::audit", action, %object, version, %who, detail, refusal, "refused"
             ),
         }
+        let mut kept = Ok(());
         for sink in &self.sinks {
-            sink.record(event);
+            if let Err(error) = sink.record(event) {
+                kept = Err(Error::Unrecorded(error.to_string()));
+            }
         }
+        kept
     }
 }

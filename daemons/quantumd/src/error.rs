@@ -152,6 +152,9 @@ pub enum Error {
     /// The ledger takes nothing after an error of the disk, until it is opened again.
     #[error("the ledger is closed after an error: {0}")]
     LedgerClosed(String),
+    /// A change was made, but is not on record yet.
+    #[error("it is done, but not on record yet: {0}")]
+    Unrecorded(String),
     /// A worker thread ended without a result.
     #[error("a worker ended without a result")]
     Worker,

@@ -123,6 +123,12 @@ impl Subject {
         }
     }
 
+    /// Kind and name.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        format!("{} {self}", self.kind())
+    }
+
     /// The word for its kind.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -69,7 +69,7 @@ macro_rules! write {
 }
 
 mod credentials;
-mod life;
+pub(crate) mod life;
 mod usage;
 
 impl Keyring {
@@ -226,11 +226,6 @@ impl Keyring {
     #[must_use]
     pub fn is_open(&self) -> bool {
         read!(self.opened).is_some()
-    }
-
-    /// The key encryption key in force, while the root key is open.
-    pub(crate) fn kek(&self) -> Option<quantumos_pqc::Kek> {
-        read!(self.opened).as_ref().map(|opened| opened.kek.clone())
     }
 
     /// The version of the key encryption key, 0 while the root key is not open.

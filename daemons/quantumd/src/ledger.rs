@@ -1,15 +1,16 @@
 //! The ledger on disk. [`Store`] keeps one log in a directory and makes appends durable; [`Group`] lets many
 //! callers share the wait for the disk. [`KeyLog`] is the key ledger of this host, signed by [`Signers`].
 
+mod events;
 mod files;
 mod group;
 mod keys;
 mod signers;
 mod store;
 
+pub(crate) use events::public_hash;
 pub use files::Directory;
 pub use group::Group;
 pub use keys::KeyLog;
-pub(crate) use keys::public_hash;
 pub use signers::Signers;
 pub use store::{Found, Store};

@@ -16,17 +16,23 @@ pub enum EntryType {
     Capability,
     /// A key signs no more.
     Revocation,
+    /// A secret for units was set, replaced, granted, taken back or removed.
+    CredentialChange,
+    /// A secret was given to a unit, or denied it.
+    CredentialAccess,
     /// The ledger was sealed at this point.
     Commit,
 }
 
 impl EntryType {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Registration,
         Self::Rotation,
         Self::Capability,
         Self::Revocation,
+        Self::CredentialChange,
+        Self::CredentialAccess,
         Self::Commit,
     ];
 
@@ -38,6 +44,8 @@ impl EntryType {
             Self::Rotation => "key_rotation",
             Self::Capability => "capability_assignment",
             Self::Revocation => "revocation",
+            Self::CredentialChange => "credential_change",
+            Self::CredentialAccess => "credential_access",
             Self::Commit => "atomic_commit",
         }
     }
@@ -56,7 +64,8 @@ pub struct Event {
     pub timestamp: u64,
     /// What happened.
     pub entry_type: EntryType,
-    /// The facts. All but a commit have a `key_id`.
+    /// The facts. A commit has `entries` and `root`, what is of credentials has a `credential` and an
+    /// `event`, all others a `key_id`.
     pub data: Object,
     /// Further facts about how keys are made, per event.
     pub quantum_metadata: Object,

@@ -3,12 +3,14 @@
 //! is neither written nor accepted.
 
 use crate::entry::{Entry, EntryType, Event};
-use crate::json::Object;
+use crate::json::{Object, Value};
 use crate::{Error, Hash, hex};
 use std::collections::BTreeMap;
 
 /// Bytes of a key's identifier, at most.
 const ID_MAX: usize = 128;
+/// Bytes of a subject, a list of operations, a credential's name, at most.
+const TEXT_MAX: usize = 512;
 
 /// What the ledger says of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +23,8 @@ pub struct KeyState {
     pub last: u64,
     /// Number of the entry that revoked it.
     pub revoked: Option<u64>,
-    /// How often capabilities were assigned or taken.
-    pub capabilities: u64,
+    /// Who may do what with it, besides its owner: operations by subject.
+    pub capabilities: BTreeMap<String, String>,
 }
 
 /// The state after some entries.
@@ -117,6 +119,13 @@ impl KeyLedger {
         if event.entry_type == EntryType::Commit {
             return self.check_commit(&event.data).map(|()| None);
         }
+        if matches!(
+            event.entry_type,
+            EntryType::CredentialChange | EntryType::CredentialAccess
+        ) {
+            required(&event.data, "credential")?;
+            return required(&event.data, "event").map(|_| None);
+        }
         let id = event.data.text("key_id").unwrap_or_default();
         if !(1..=ID_MAX).contains(&id.len()) {
             return Err(refused("data.key_id is not a text of 1 to 128 bytes"));
@@ -143,7 +152,7 @@ impl KeyLedger {
                     version: number("version")?,
                     last: self.next,
                     revoked: None,
-                    capabilities: 0,
+                    capabilities: BTreeMap::new(),
                 },
             },
             EntryType::Rotation => {
@@ -156,17 +165,17 @@ impl KeyLedger {
                 KeyState { version, ..state }
             }
             EntryType::Capability => {
-                let state = active()?;
-                KeyState {
-                    capabilities: state.capabilities + 1,
-                    ..state
-                }
+                let mut state = active()?;
+                assign(&mut state.capabilities, &event.data)?;
+                state
             }
             EntryType::Revocation => KeyState {
                 revoked: Some(self.next),
                 ..active()?
             },
-            EntryType::Commit => return Ok(None),
+            EntryType::CredentialChange | EntryType::CredentialAccess | EntryType::Commit => {
+                return Ok(None);
+            }
         };
         Ok(Some((id.into(), state)))
     }
@@ -185,6 +194,32 @@ impl KeyLedger {
     }
 }
 
+/// A text of the facts that has to be there.
+fn required<'a>(data: &'a Object, name: &str) -> Result<&'a str, Error> {
+    match data.text(name) {
+        Some(text) if (1..=TEXT_MAX).contains(&text.len()) => Ok(text),
+        _ => Err(refused(format!(
+            "data.{name} is not a text of 1 to {TEXT_MAX} bytes"
+        ))),
+    }
+}
+
+/// Gives a subject operations, or takes them all.
+fn assign(capabilities: &mut BTreeMap<String, String>, data: &Object) -> Result<(), Error> {
+    let subject = required(data, "subject")?;
+    match data.get("granted") {
+        Some(Value::Bool(true)) => {
+            let operations = required(data, "operations")?;
+            capabilities.insert(subject.into(), operations.into());
+        }
+        Some(Value::Bool(false)) => {
+            capabilities.remove(subject);
+        }
+        _ => return Err(refused("data.granted is neither true nor false")),
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,7 +231,12 @@ mod tests {
             entry_type,
             data: Object::default()
                 .with("key_id", id)
-                .with("version", version),
+                .with("version", version)
+                .with("subject", format!("user {version}"))
+                .with("operations", "sign")
+                .with("granted", version % 2 == 1)
+                .with("credential", id)
+                .with("event", "issued"),
             quantum_metadata: Object::default(),
         }
     }
@@ -213,9 +253,13 @@ mod tests {
 
     #[test]
     fn a_life_is_recorded_and_contradictions_are_refused() {
-        use EntryType::{Capability, Registration, Revocation, Rotation};
+        use EntryType::{Capability, CredentialAccess, Registration, Revocation, Rotation};
+        let without = |name: &str, mut event: Event| {
+            event.data.remove(name);
+            event
+        };
         let mut ledger = KeyLedger::default();
-        let steps: [(Event, Result<(), &str>); 15] = [
+        let steps: [(Event, Result<(), &str>); 23] = [
             (event(Rotation, "a", 2), Err("never registered")),
             (event(Registration, "a", 0), Err("version")),
             (event(Registration, "", 1), Err("key_id")),
@@ -226,11 +270,41 @@ mod tests {
             (event(Rotation, "a", 3), Ok(())),
             (event(Capability, "a", 1), Ok(())),
             (event(Capability, "b", 1), Err("never registered")),
+            (
+                without("subject", event(Capability, "a", 1)),
+                Err("subject"),
+            ),
+            (
+                without("operations", event(Capability, "a", 1)),
+                Err("operations"),
+            ),
+            (
+                without("granted", event(Capability, "a", 1)),
+                Err("granted"),
+            ),
+            (
+                without("credential", event(CredentialAccess, "a", 1)),
+                Err("credential"),
+            ),
+            (
+                without("event", event(CredentialAccess, "a", 1)),
+                Err("event"),
+            ),
+            (event(CredentialAccess, "a", 1), Ok(())),
+            // Taken, and what was never there too.
+            (event(Capability, "a", 3), Ok(())),
+            (
+                Event {
+                    data: event(Capability, "a", 3).data.with("granted", false),
+                    ..event(Capability, "a", 3)
+                },
+                Ok(()),
+            ),
             (commit(2), Err("data.entries")),
-            (commit(3), Ok(())),
+            (commit(6), Ok(())),
             (event(Revocation, "a", 1), Ok(())),
-            (event(Revocation, "a", 1), Err("revoked by entry 4")),
-            (event(Rotation, "a", 9), Err("revoked by entry 4")),
+            (event(Revocation, "a", 1), Err("revoked by entry 7")),
+            (event(Rotation, "a", 9), Err("revoked by entry 7")),
         ];
         for (event, wanted) in steps {
             let before = ledger.clone();
@@ -248,9 +322,9 @@ mod tests {
             Some(&KeyState {
                 registered: 0,
                 version: 3,
-                last: 4,
-                revoked: Some(4),
-                capabilities: 1,
+                last: 7,
+                revoked: Some(7),
+                capabilities: BTreeMap::from([("user 1".into(), "sign".into())]),
             })
         );
     }

@@ -22,6 +22,16 @@ const MILLION: u64 = 1_000_000;
 
 type Entries = Vec<Vec<u8>>;
 
+/// What an entry says, whatever it is of.
+fn facts(id: String) -> Object {
+    Object::default()
+        .with("key_id", id)
+        .with("version", 1i64)
+        .with("subject", "unit backup.service")
+        .with("operations", "sign")
+        .with("granted", true)
+}
+
 /// Entries of the key ledger: registrations and what follows on them.
 fn entries(count: usize) -> Result<Entries, Failure> {
     let mut ledger = KeyLedger::default();
@@ -36,7 +46,7 @@ fn entries(count: usize) -> Result<Entries, Failure> {
         let event = Event {
             timestamp: 1_800_000_000_000_000 + number as u64,
             entry_type,
-            data: Object::default().with("key_id", id).with("version", 1i64),
+            data: facts(id),
             quantum_metadata: Object::default(),
         };
         out.push(ledger.record(event)?.to_bytes()?);
@@ -160,9 +170,7 @@ fn million(place: &Path, print: Print<'_>) -> Result<(), Failure> {
                             0 => EntryType::Registration,
                             _ => EntryType::Capability,
                         },
-                        data: Object::default()
-                            .with("key_id", format!("{:032x}", number / 1000))
-                            .with("version", 1i64),
+                        data: facts(format!("{:032x}", number / 1000)),
                         quantum_metadata: Object::default(),
                     };
                     Ok(ledger.record(event)?.to_bytes()?)

@@ -19,10 +19,15 @@ use tokio::process::Command;
 /// Runs `quantumctl ledger` where there is no bus: exit code and standard output,
 /// or standard error when there is none.
 async fn ctl(arguments: &[&str]) -> (i32, String) {
+    ask("unix:path=/nonexistent", arguments).await
+}
+
+/// As [`ctl`], where a bus is.
+async fn ask(bus: &str, arguments: &[&str]) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_quantumctl-under-test"))
         .arg("ledger")
         .args(arguments)
-        .env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
+        .env("DBUS_SYSTEM_BUS_ADDRESS", bus)
         .stdin(Stdio::null())
         .output()
         .await
@@ -135,6 +140,27 @@ async fn a_life_of_keys_is_proved_to_somebody_else() {
         assert_eq!(code, 7, "{out}");
     }
 
+    // What the service gives is what the files give.
+    let bus = house.bus.address();
+    for (arguments, wanted) in [
+        (vec!["prove", "5"], &revoked),
+        (vec!["consistency", "2"], &added),
+        (vec!["checkpoint"], &checkpoint),
+        (vec!["keys"], &(keys.join("\n") + "\n")),
+    ] {
+        assert_eq!(ask(bus, &arguments).await, (0, wanted.clone()));
+    }
+    let (code, out) = ask(bus, &["--json", "status", "--check"]).await;
+    let status = document(&out);
+    assert_eq!((code, &status["signedEntries"]), (0, &7.into()), "{out}");
+    assert_eq!(status["findings"], serde_json::json!([]));
+    let (code, out) = ask(bus, &["show", "--first", "3", "--count", "2"]).await;
+    assert_eq!((code, out.lines().count()), (0, 2), "{out}");
+    assert!(
+        out.contains("granted=true") && out.contains("unit backup.service"),
+        "{out}"
+    );
+
     // The files themselves, while the daemon runs and after.
     let directory = ledger_below(house.root.path()).unwrap();
     let directory = directory.to_str().unwrap();
@@ -182,7 +208,8 @@ async fn a_life_of_keys_is_proved_to_somebody_else() {
 
     // One byte of one record.
     let log = format!("{directory}/log");
-    let mut bytes = std::fs::read(&log).unwrap();
+    let good = std::fs::read(&log).unwrap();
+    let mut bytes = good.clone();
     let at = bytes.windows(4).rposition(|four| four == b"lost").unwrap();
     bytes[at] ^= 1;
     std::fs::write(&log, bytes).unwrap();
@@ -192,6 +219,41 @@ async fn a_life_of_keys_is_proved_to_somebody_else() {
     let running = house.serve(with_tpm(&tpm)).await;
     let problem = house.only_problem().await;
     assert!(problem.contains("log, record 5"), "{problem}");
+    let damaged = std::fs::read(&log).unwrap();
+    // Keys serve on. What could not be recorded is not done; the end of a key is.
+    let two = support::key(&house.client, two.inner().path().as_str()).await;
+    let signature = two.sign(b"message", support::none()).await.unwrap();
+    assert!(!signature.is_empty());
+    let refused = [
+        house
+            .keys()
+            .await
+            .create(support::ALGORITHM, "three", support::none())
+            .await
+            .err(),
+        two.rotate().await.err(),
+        two.grant("user", "1", &["sign"]).await.err(),
+        ledger.seal().await.err(),
+    ];
+    for error in refused {
+        let Some(Error::Io(why)) = error else {
+            panic!("{error:?}");
+        };
+        assert!(why.contains("log, record 5"), "{why}");
+    }
+    two.revoke("over").await.unwrap();
+    assert_eq!(std::fs::read(&log).unwrap(), damaged);
+    // Put right, it has what it missed.
+    std::fs::remove_file(&log).unwrap();
+    std::fs::write(&log, good).unwrap();
+    let put_right = async || (ledger.size().await.ok()? == 8).then_some(());
+    quantumos_harness::eventually("the ledger is opened again", put_right).await;
+    assert_eq!(ledger.verify().await.unwrap(), []);
+    let (_, out) = ask(bus, &["show", "--first", "7"]).await;
+    assert!(
+        out.contains("revocation") && out.contains("reason=over"),
+        "{out}"
+    );
     running.stop().await;
 }
 
@@ -217,5 +279,10 @@ async fn a_new_root_key_keeps_the_ledger_and_strangers_do_not_seal() {
         let ledger = Ledger1Proxy::new(&nobody).await.unwrap();
         assert!(ledger.checkpoint().await.is_ok());
         assert!(matches!(ledger.seal().await, Err(Error::NotAuthorized(_))));
+        // Entries name users, units and credentials.
+        let read = ledger.entries(0, 1).await;
+        assert!(matches!(read, Err(Error::NotAuthorized(_))));
+        let proof = ledger.inclusion_proof(0).await;
+        assert!(matches!(proof, Err(Error::NotAuthorized(_))));
     }
 }

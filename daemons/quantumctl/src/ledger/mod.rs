@@ -1,8 +1,9 @@
-//! `quantumctl ledger`: verify, read, prove and publish a ledger. All but sealing works on files alone,
-//! on any host and without any service.
+//! `quantumctl ledger`: verify, read, prove and publish a ledger, from files alone on any host and without any
+//! service; or ask the service of this host.
 
 mod check;
 mod files;
+pub mod online;
 mod render;
 
 use std::{
@@ -11,7 +12,6 @@ use std::{
 };
 
 use clap::{Args, Subcommand, ValueHint};
-use quantumos_dbus::{bus_name::QUANTUM, path::LEDGER};
 use quantumos_ledger::{
     archive::{self, Archive},
     files::{Files, KEYS},
@@ -20,13 +20,19 @@ use quantumos_ledger::{
 use serde_json::json;
 
 use self::files::Place;
-use crate::{bus::Bus, error::Error, output::Output};
+use crate::{error::Error, output::Output};
 
 /// What to do with a ledger.
 #[derive(Debug, Subcommand)]
 pub enum LedgerCommand {
     /// Verify a ledger, a seal, a proof or a checkpoint, from the files alone
     Verify(VerifyArgs),
+    /// Show what the service says of its ledger
+    Status {
+        /// Have the service read all of the files again, and say what is wrong with them
+        #[arg(long)]
+        check: bool,
+    },
     /// Show the entries of a ledger
     Show {
         #[command(flatten)]
@@ -59,8 +65,9 @@ pub enum LedgerCommand {
     },
     /// Write the ledger as static files (C2SP tlog-tiles), for a web server or for somebody to verify
     Export {
-        #[command(flatten)]
-        place: Directory,
+        /// Directory of the ledger
+        #[arg(long = "directory", value_name = "DIR", default_value = "/var/lib/quantumos/quantumd/ledger", value_hint = ValueHint::DirPath)]
+        place: PathBuf,
         /// Directory to write to; made if it is not there
         #[arg(value_hint = ValueHint::DirPath)]
         to: PathBuf,
@@ -77,9 +84,9 @@ pub enum LedgerCommand {
 /// Where the ledger is.
 #[derive(Args, Debug)]
 pub struct Directory {
-    /// Directory of the ledger: a running one or an exported one
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/quantumos/quantumd/ledger", value_hint = ValueHint::DirPath)]
-    directory: PathBuf,
+    /// Directory of a ledger, such as an exported one, to read instead of asking the service
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    directory: Option<PathBuf>,
 }
 
 /// What to verify, for whom.
@@ -96,57 +103,43 @@ pub struct VerifyArgs {
     entry: Option<PathBuf>,
 }
 
-/// Has quantumd seal its ledger.
-pub async fn seal(bus: &Bus) -> Result<(), Error> {
-    let proxy = bus.proxy(QUANTUM, LEDGER, "org.quantumos.Ledger1").await?;
-    let seal: String = bus.authorised(&proxy, "Seal", &()).await?;
-    // It is JSON already, for whoever asks and however.
-    crate::output::write(seal.as_bytes())
-}
-
-/// Runs a command that needs no service; `None` for one that does.
+/// Runs a command on files; `None` for one that is the service's to answer.
 pub fn run_alone(output: &Output, command: &LedgerCommand) -> Option<Result<(), Error>> {
     match command {
-        LedgerCommand::Seal => None,
-        command => Some(run(output, command)),
+        LedgerCommand::Verify(args) => Some(verify(output, args)),
+        LedgerCommand::Export { place, to } => Some(export(output, place, to)),
+        LedgerCommand::Show { place, .. }
+        | LedgerCommand::Prove { place, .. }
+        | LedgerCommand::Consistency { place, .. }
+        | LedgerCommand::Checkpoint { place }
+        | LedgerCommand::Keys { place } => {
+            let directory = place.directory.as_deref()?;
+            Some(Place::open(directory).and_then(|place| read_files(output, &place, command)))
+        }
+        LedgerCommand::Status { .. } | LedgerCommand::Seal => None,
     }
 }
 
-fn run(output: &Output, command: &LedgerCommand) -> Result<(), Error> {
+fn read_files(output: &Output, place: &Place, command: &LedgerCommand) -> Result<(), Error> {
     match command {
-        LedgerCommand::Seal => Ok(()),
-        LedgerCommand::Verify(args) => verify(output, args),
-        LedgerCommand::Show {
-            place,
-            first,
-            count,
-        } => show(output, &place.place()?, *first, *count),
-        LedgerCommand::Prove { place, index } => {
-            let place = place.place()?;
-            let proof = Archive::open(&place)?.inclusion(*index)?.to_string();
+        LedgerCommand::Show { first, count, .. } => show(output, place, *first, *count),
+        LedgerCommand::Prove { index, .. } => {
+            let proof = Archive::open(place)?.inclusion(*index)?.to_string();
             print(output, "proof", &proof)
         }
-        LedgerCommand::Checkpoint { place } => {
-            let place = place.place()?;
-            print(
-                output,
-                "checkpoint",
-                &Archive::open(&place)?.note().to_string(),
-            )
+        LedgerCommand::Checkpoint { .. } => {
+            let note = Archive::open(place)?.note().to_string();
+            print(output, "checkpoint", &note)
         }
-        LedgerCommand::Consistency { place, old } => {
-            let place = place.place()?;
-            let proof = Archive::open(&place)?.consistency(*old)?.to_string();
+        LedgerCommand::Consistency { old, .. } => {
+            let proof = Archive::open(place)?.consistency(*old)?.to_string();
             print(output, "proof", &proof)
         }
-        LedgerCommand::Export { place, to } => export(output, &place.place()?, to),
-        LedgerCommand::Keys { place } => keys(output, &place.place()?),
-    }
-}
-
-impl Directory {
-    fn place(&self) -> Result<Place, Error> {
-        Place::open(&self.directory)
+        LedgerCommand::Keys { .. } => keys(output, place),
+        LedgerCommand::Verify(_)
+        | LedgerCommand::Export { .. }
+        | LedgerCommand::Status { .. }
+        | LedgerCommand::Seal => Ok(()),
     }
 }
 
@@ -206,8 +199,9 @@ fn show(output: &Output, place: &Place, first: u64, count: Option<u64>) -> Resul
     failed
 }
 
-fn export(output: &Output, place: &Place, to: &Path) -> Result<(), Error> {
-    let archive = Archive::open(place)?;
+fn export(output: &Output, from: &Path, to: &Path) -> Result<(), Error> {
+    let place = Place::open(from)?;
+    let archive = Archive::open(&place)?;
     let mut files = 0u64;
     let mut failed = Ok(());
     archive.publish(|name, bytes| {
@@ -230,5 +224,9 @@ fn keys(output: &Output, place: &Place) -> Result<(), Error> {
     let text = place.read(KEYS, 1 << 16)?.ok_or_else(missing)?;
     let keys = quantumos_ledger::files::keys(&text)?;
     let lines: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    listed(output, &lines)
+}
+
+fn listed(output: &Output, lines: &[String]) -> Result<(), Error> {
     output.document(&json!({ "keys": lines }), |_| lines.join("\n") + "\n")
 }

@@ -70,7 +70,7 @@ impl Shared {
                 let detail = String::new();
                 let mut event = Event::of_key(kind, record.id, record.version(), who, detail);
                 event.refusal = Some(error.to_string());
-                self.keyring.audit().record(&event);
+                self.keyring.audit().note(&event);
                 Err(error)
             }
         }
@@ -157,7 +157,7 @@ impl Shared {
         };
         let mut event = Event::of_key(action, record.id, version, who, String::new());
         event.refusal = done.err();
-        self.keyring.audit().record(&event);
+        self.keyring.audit().note(&event);
     }
 }
 

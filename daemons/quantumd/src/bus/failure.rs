@@ -47,6 +47,7 @@ impl From<Error> for BusError {
             | Error::RootMissing(_)
             | Error::StoreMissing(_)
             | Error::LedgerClosed(_)
+            | Error::Unrecorded(_)
             | Error::Ledger(Ledger::Damage(_) | Ledger::Storage { .. } | Ledger::BadSignature(_)) => {
                 Self::Io(text)
             }

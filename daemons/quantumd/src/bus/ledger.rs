@@ -1,4 +1,5 @@
-//! `org.quantumos.Ledger1`: the key ledger. Everybody may read and prove; sealing needs authorisation.
+//! `org.quantumos.Ledger1`: the key ledger. Everybody may have what is signed of it; reading entries and sealing
+//! need authorisation.
 
 use super::failure::Answer;
 use super::{MANAGE, Shared};
@@ -47,7 +48,13 @@ impl Ledger1 {
     }
 
     #[zbus(out_args("entries"))]
-    async fn entries(&self, first: u64, count: u64) -> Result<OwnedFd, BusError> {
+    async fn entries(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        first: u64,
+        count: u64,
+    ) -> Result<OwnedFd, BusError> {
+        self.0.context.authority.check(&header, MANAGE).await?;
         let bytes = self
             .read(move |log| log.entries(first, count, RANGE))
             .await?;
@@ -56,7 +63,12 @@ impl Ledger1 {
     }
 
     #[zbus(out_args("proof"))]
-    async fn inclusion_proof(&self, index: u64) -> Result<String, BusError> {
+    async fn inclusion_proof(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        index: u64,
+    ) -> Result<String, BusError> {
+        self.0.context.authority.check(&header, MANAGE).await?;
         self.read(move |log| Ok(log.inclusion(index)?.to_string()))
             .await
     }

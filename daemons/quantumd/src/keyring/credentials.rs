@@ -43,6 +43,7 @@ impl Keyring {
         };
         self.with_store(|store| {
             let opened = self.opened()?;
+            self.audit.ready(&opened.kek)?;
             let old = store.credential(name)?;
             if let Some((old, sealed)) = &old {
                 // The units are taken over: they have to be those that were granted.
@@ -59,14 +60,9 @@ impl Keyring {
             };
             let sealed = credential.seal(&opened.kek, &bytes)?;
             store.set_credential(&credential, &sealed)?;
-            self.tell(
-                Action::CredentialSet,
-                &credential,
-                who.clone(),
-                String::new(),
-                None,
-            );
-            Ok(credential)
+            let how = if random > 0 { "generated" } else { "given" };
+            let event = changed(Action::CredentialSet, &credential, who, how.into());
+            self.audit.record(&event).map(|()| credential)
         })
     }
 
@@ -121,6 +117,7 @@ impl Keyring {
         let unit = grant::unit(unit)?;
         self.with_store(|store| {
             let opened = self.opened()?;
+            self.audit.ready(&opened.kek)?;
             let (mut credential, sealed) = store
                 .credential(name)?
                 .ok_or_else(|| Error::NoSuchCredential(name.into()))?;
@@ -145,14 +142,8 @@ impl Keyring {
             let sealed = credential.seal(&opened.kek, &value)?;
             store.set_credential(&credential, &sealed)?;
             let detail = format!("{} unit {unit}", if may { "grant" } else { "ungrant" });
-            self.tell(
-                Action::CredentialChange,
-                &credential,
-                who.clone(),
-                detail,
-                None,
-            );
-            Ok(true)
+            let event = changed(Action::CredentialChange, &credential, who, detail);
+            self.audit.record(&event).map(|()| true)
         })
     }
 
@@ -166,13 +157,9 @@ impl Keyring {
             true => Ok(()),
             false => Err(Error::NoSuchCredential(name.into())),
         })?;
-        self.tell(
-            Action::CredentialChange,
-            &credential,
-            who.clone(),
-            "removed".into(),
-            None,
-        );
+        let detail = "removed".into();
+        self.audit
+            .note(&changed(Action::CredentialChange, &credential, who, detail));
         Ok(())
     }
 
@@ -196,7 +183,7 @@ impl Keyring {
             refusal: None,
         };
         event.refusal = read.as_ref().err().map(ToString::to_string);
-        self.audit().record(&event);
+        self.audit.note(&event);
         read
     }
 
@@ -217,24 +204,17 @@ impl Keyring {
             }
         })
     }
+}
 
-    fn tell(
-        &self,
-        action: Action,
-        credential: &Credential,
-        who: Who,
-        detail: String,
-        refusal: Option<String>,
-    ) {
-        self.audit().record(&Event {
-            time: now(),
-            action,
-            object: credential.name.clone(),
-            version: credential.version,
-            who,
-            detail,
-            facts: Vec::new(),
-            refusal,
-        });
+fn changed(action: Action, credential: &Credential, who: &Who, detail: String) -> Event {
+    Event {
+        time: now(),
+        action,
+        object: credential.name.clone(),
+        version: credential.version,
+        who: who.clone(),
+        detail,
+        facts: Vec::new(),
+        refusal: None,
     }
 }

@@ -12,8 +12,11 @@ use crate::record::{
 };
 use crate::store::Store;
 use crate::vault::{self, Opened};
-use quantumos_pqc::{Algorithm, Secret, SecretKey, WrappedSeed};
+use quantumos_pqc::{Algorithm, Kek, Secret, SecretKey, WrappedSeed};
 use std::sync::{Arc, PoisonError};
+
+/// A key and its grants, if they are authentic.
+pub(crate) type AtRest = (Arc<Record>, Option<Vec<Grant>>);
 
 impl Keyring {
     /// Makes a key for `owner`.
@@ -36,6 +39,7 @@ impl Keyring {
         // last place, and no root key is renewed in between.
         self.with_store(|store| {
             let opened = self.opened()?;
+            self.audit.ready(&opened.kek)?;
             let created_at = now();
             let record = Record {
                 id,
@@ -62,8 +66,9 @@ impl Keyring {
             let detail = format!("{} for uid {owner}", algorithm.name());
             let event = Event::of_key(Action::Create, id, 1, Who::User(owner), detail)
                 .with("owner", owner.to_string());
-            self.audit.record(&event.with_material(&record));
-            Ok(self.replace(record))
+            let event = event.with_material(&record);
+            let record = self.replace(record);
+            self.audit.record(&event).map(|()| record)
         })
     }
 
@@ -118,7 +123,8 @@ impl Keyring {
         who: &Who,
     ) -> Result<Arc<Record>, Error> {
         let words = operations.names().join(",");
-        let detail = format!("{} {subject}: {words}", subject.kind());
+        let whom = subject.shown();
+        let detail = format!("{whom}: {words}");
         self.change_grants(id, |list| {
             list.retain(|grant| grant.subject != subject);
             if list.len() >= GRANTS_MAX {
@@ -128,7 +134,9 @@ impl Keyring {
                 subject,
                 operations,
             });
-            Ok(Event::of_key(Action::Grant, id, 0, who.clone(), detail))
+            Ok(Event::of_key(Action::Grant, id, 0, who.clone(), detail)
+                .with("subject", whom)
+                .with("operations", words))
         })
     }
 
@@ -141,11 +149,14 @@ impl Keyring {
             let before = list.len();
             list.retain(|grant| grant.subject != *subject);
             if list.len() == before {
-                let why = format!("{} {subject} has no grant", subject.kind());
+                let why = format!("{} has no grant", subject.shown());
                 return Err(Error::argument("subject", why));
             }
-            let detail = format!("{} {subject}", subject.kind());
-            Ok(Event::of_key(Action::Ungrant, id, 0, who.clone(), detail))
+            let whom = subject.shown();
+            Ok(
+                Event::of_key(Action::Ungrant, id, 0, who.clone(), whom.clone())
+                    .with("subject", whom),
+            )
         })
     }
 
@@ -172,11 +183,29 @@ impl Keyring {
     ) -> Result<Arc<Record>, Error> {
         self.with_store(|store| {
             let opened = self.opened()?;
+            self.audit.ready(&opened.kek)?;
             let mut record = (*self.active(id)?).clone();
             let event = work(store, &opened, &mut record)?;
-            self.audit.record(&event);
-            Ok(self.replace(record))
+            let record = self.replace(record);
+            self.audit.record(&event).map(|()| record)
         })
+    }
+
+    /// Runs `work` with the key encryption key, and all keys with their grants, while nothing changes
+    /// any of them; with nothing while the root key or the store isn't open. Grants that don't
+    /// authenticate are `None`.
+    pub(crate) fn at_rest<T>(&self, work: impl FnOnce(Option<(&Kek, &[AtRest])>) -> T) -> T {
+        let slot = lock(&self.store);
+        let opened = slot.as_ref().and_then(|_| self.opened().ok());
+        let Some(opened) = opened else {
+            return work(None);
+        };
+        let records = self.records().into_iter().map(|record| {
+            let grants = record.grants.open(record.id, &opened.authenticator);
+            let grants = grants.ok().map(<[Grant]>::to_vec);
+            (record, grants)
+        });
+        work(Some((&opened.kek, &records.collect::<Vec<_>>())))
     }
 
     /// Ends a key's use, for good. Its public halves and record stay, so that what it signed still
@@ -198,7 +227,7 @@ impl Keyring {
             let record = self.replace(record);
             lock(&self.cache).retain(|(key, _), _| *key != id);
             let event = Event::of_key(Action::Revoke, id, version, who.clone(), reason.into());
-            self.audit.record(&event);
+            self.audit.note(&event);
             Ok(record)
         })
     }

@@ -2,12 +2,16 @@
 
 use crate::Error;
 use quantumos_ledger::Error as LedgerError;
-use quantumos_ledger::files::Files;
+use quantumos_ledger::files::{CHECKPOINT, Files, KEYS};
+use quantumos_ledger::frame;
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+/// Number, length and time of the last change of a file that is there.
+pub type Seen = Option<(u64, u64, (i64, i64))>;
 
 /// Where a ledger is.
 #[derive(Debug, Clone)]
@@ -93,6 +97,19 @@ impl Directory {
             directories.extend(within.map(Path::to_owned));
         }
         directories.iter().try_for_each(|path| sync_directory(path))
+    }
+
+    /// What can be seen of the files that say what the log is, without reading them.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        [frame::NAME, CHECKPOINT, KEYS]
+            .iter()
+            .map(|name| {
+                let about = std::fs::metadata(self.at(name)).ok()?;
+                let changed = (about.ctime(), about.ctime_nsec());
+                Some((about.ino(), about.len(), changed))
+            })
+            .collect()
     }
 
     /// Moves a file aside, so that what is wrong with it can be looked at.

@@ -1,21 +1,23 @@
 //! The key ledger of this host: every change of a key is in it before who asked has the answer. It
 //! follows the trail of [`crate::audit`]; what could not be recorded is kept and recorded later.
 
-use super::files::Directory;
+use super::events::{event, metadata, missing};
+use super::files::{Directory, Seen};
 use super::group::Group;
 use super::signers::Signers;
 use super::store::Store;
 use crate::Error;
-use crate::audit::{self, Action, Sink};
-use crate::record::{Record, now};
+use crate::audit::{self, Sink};
+use crate::keyring::life::AtRest;
+use crate::record::now;
 use quantumos_ledger::entry::{EntryType, Event};
-use quantumos_ledger::hex;
 use quantumos_ledger::history::KeyLedger;
 use quantumos_ledger::json::Object;
 use quantumos_ledger::note::Note;
 use quantumos_ledger::proof::{Consistency, Inclusion};
 use quantumos_ledger::seal::{self, Seal};
 use quantumos_ledger::verify::{self, Report};
+use quantumos_ledger::{Error as LedgerError, hex};
 use quantumos_pqc::Kek;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,28 +35,26 @@ struct Inner {
     pending: Vec<Event>,
     problem: Option<String>,
     closed: bool,
+    /// Whether the ledger has what the key store has.
+    reconciled: bool,
+    /// The files that were found damaged, as they were then.
+    damaged: Option<Vec<Seen>>,
 }
 
 /// The key ledger.
 #[derive(Debug, Clone)]
 pub struct KeyLog {
     inner: Arc<Mutex<Inner>>,
-    group: Arc<Group<Event, ()>>,
+    group: Arc<Group<Event, Option<String>>>,
 }
 
 fn closed() -> Error {
     Error::LedgerClosed("the root key was never open, see the daemon's problems".into())
 }
 
-fn metadata() -> Object {
-    Object::default()
-        .with("component", "KeyLedger")
-        .with("version", "1")
-        .with("pqc_scheme", "ML-DSA-87")
-}
-
 impl Inner {
-    /// Opens the log if it is there and isn't open, and tells what was found.
+    /// Opens the log if it is there and isn't open, and tells what was found. Files that were found
+    /// damaged are read again when they are others.
     fn open(&mut self) -> Result<(), Error> {
         let working = self
             .store
@@ -65,10 +65,18 @@ impl Inner {
         }
         // Lets go of the lock of one that failed.
         self.store = None;
+        let seen = Some(self.directory.seen());
+        if let (true, Some(problem)) = (self.damaged == seen, &self.problem) {
+            return Err(Error::LedgerClosed(problem.clone()));
+        }
         let mut ledger = KeyLedger::default();
-        let (store, found) = Store::open(self.directory.clone(), |entry| {
+        let opened = Store::open(self.directory.clone(), |entry| {
             ledger.replay(entry.bytes).map(drop)
-        })?;
+        });
+        let storage = |error: &LedgerError| matches!(error, LedgerError::Storage { .. });
+        let damage = matches!(&opened, Err(Error::Ledger(error)) if !storage(error));
+        self.damaged = seen.filter(|_| damage);
+        let (store, found) = opened?;
         if let Some((offset, why)) = &found.cut {
             tracing::warn!(
                 offset,
@@ -114,14 +122,36 @@ impl Inner {
     }
 
     fn settle(&mut self) {
-        self.problem = match self.commit() {
-            Ok(()) => None,
-            Err(error) => {
+        let done = self.commit();
+        self.fare(done);
+    }
+
+    fn fare(&mut self, done: Result<(), Error>) {
+        self.problem = match (done, self.problem.take()) {
+            (Ok(()), _) => None,
+            // Told already, and found again.
+            (Err(Error::LedgerClosed(_)), Some(problem)) => Some(problem),
+            (Err(error), _) => {
                 let count = self.pending.len();
                 tracing::error!(%error, count, "the key ledger takes nothing; what happens is kept for later");
                 Some(error.to_string())
             }
         };
+    }
+
+    /// Opens the signers, and begins the log where there is none.
+    fn begin(&mut self, kek: &Kek) -> Result<(), Error> {
+        self.open()?;
+        if self.signers.is_none() && !self.closed {
+            let signers = Signers::open(&self.directory, kek)?;
+            if self.store.is_none() {
+                let store = Store::create(self.directory.clone(), signers.origin())?;
+                tracing::info!(origin = store.origin(), "key ledger begun");
+                self.store = Some(store);
+            }
+            self.signers = Some(signers);
+        }
+        Ok(())
     }
 }
 
@@ -139,6 +169,8 @@ impl KeyLog {
             pending: Vec::new(),
             problem: None,
             closed: false,
+            reconciled: false,
+            damaged: None,
         }));
         let committed = inner.clone();
         let group = Group::start(BATCH, move |events: Vec<Event>| {
@@ -146,7 +178,7 @@ impl KeyLog {
             let mut inner = guard(&committed);
             inner.pending.extend(events);
             inner.settle();
-            vec![(); count]
+            vec![inner.problem.clone(); count]
         })?;
         Ok(Self {
             inner,
@@ -158,13 +190,13 @@ impl KeyLog {
         guard(&self.inner)
     }
 
-    /// Takes the key that opens the signers, makes the log if there is none, and records what the key
-    /// store has and the ledger doesn't: keys from before there was a ledger, changes that a crash kept
-    /// from being recorded. Gives what is wrong.
-    pub fn follow(&self, kek: Option<&Kek>, records: &[Arc<Record>]) -> Option<String> {
+    /// Takes what the key store has: the key that opens the signers, and all keys. Makes the log if there is
+    /// none, and records what the key store has and the ledger doesn't: keys from before there was a
+    /// ledger, changes that a crash kept from being recorded. Gives what is wrong.
+    pub fn follow(&self, keys: Option<(&Kek, &[AtRest])>) -> Option<String> {
         let mut inner = self.lock();
-        if let Err(error) = follow(&mut inner, kek, records) {
-            inner.problem = Some(error.to_string());
+        if let Err(error) = follow(&mut inner, keys) {
+            inner.fare(Err(error));
         }
         inner.problem.clone()
     }
@@ -341,21 +373,17 @@ fn guard(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
     inner.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn follow(inner: &mut Inner, kek: Option<&Kek>, records: &[Arc<Record>]) -> Result<(), Error> {
+fn follow(inner: &mut Inner, keys: Option<(&Kek, &[AtRest])>) -> Result<(), Error> {
+    let failed = inner.problem.is_some();
     inner.open()?;
-    if let Some(kek) = kek {
-        if inner.signers.is_none() {
-            let signers = Signers::open(&inner.directory, kek)?;
-            if inner.store.is_none() {
-                let store = Store::create(inner.directory.clone(), signers.origin())?;
-                tracing::info!(origin = store.origin(), "key ledger begun");
-                inner.store = Some(store);
+    if let Some((kek, keys)) = keys {
+        inner.begin(kek)?;
+        if !inner.reconciled || failed {
+            for (record, grants) in keys {
+                let due = missing(record, grants.as_deref(), &inner.ledger, &inner.pending);
+                inner.pending.extend(due);
             }
-            inner.signers = Some(signers);
-        }
-        for record in records {
-            let due = missing(record, &inner.ledger, &inner.pending);
-            inner.pending.extend(due);
+            inner.reconciled = true;
         }
     }
     let unsigned = inner.store.as_ref().is_some_and(|store| {
@@ -363,108 +391,38 @@ fn follow(inner: &mut Inner, kek: Option<&Kek>, records: &[Arc<Record>]) -> Resu
             .checkpoint()
             .is_none_or(|(signed, _)| signed.size < store.size())
     });
-    let failed = inner.problem.is_some();
     if failed || !inner.pending.is_empty() || (unsigned && inner.signers.is_some()) {
         inner.settle();
     }
     Ok(())
 }
 
-/// What the key store knows of a key and the ledger doesn't.
-fn missing(record: &Record, ledger: &KeyLedger, pending: &[Event]) -> Vec<Event> {
-    let id = record.id.to_string();
-    if pending
-        .iter()
-        .any(|event| event.data.text("key_id") == Some(&id))
-    {
-        return Vec::new();
-    }
-    let known = ledger.key(&id);
-    let event = |entry_type, data: Object| Event {
-        timestamp: now(),
-        entry_type,
-        data: data.with("key_id", id.as_str()).with("recovered", true),
-        quantum_metadata: metadata(),
-    };
-    let mut due = Vec::new();
-    for version in &record.versions {
-        let number = i64::from(version.number);
-        if known.is_some_and(|known| known.version >= number || known.revoked.is_some()) {
-            continue;
-        }
-        let first = known.is_none() && due.is_empty();
-        let data = Object::default()
-            .with("version", number)
-            .with("algorithm", record.algorithm.name())
-            .with("public_key_sha256", public_hash(version.public.as_bytes()));
-        due.push(match first {
-            true => event(
-                EntryType::Registration,
-                data.with("owner", record.owner.to_string()),
-            ),
-            false => event(EntryType::Rotation, data),
-        });
-    }
-    if let Some(revoked) = &record.revoked
-        && known.is_none_or(|known| known.revoked.is_none())
-    {
-        let data = Object::default().with("reason", revoked.reason.as_str());
-        due.push(event(EntryType::Revocation, data));
-    }
-    due
-}
-
-/// The SHA-256 of a public key in hexadecimal digits; empty for keys that have none.
-pub(crate) fn public_hash(public: &[u8]) -> String {
-    match public {
-        [] => String::new(),
-        public => hex(&quantumos_ledger::sha256(&[public])),
-    }
-}
-
-/// The ledger's event for a line of the trail, if it is one that the ledger keeps.
-fn event(line: &audit::Event) -> Option<Event> {
-    let (entry_type, granted) = match line.action {
-        _ if line.refusal.is_some() => return None,
-        Action::Create | Action::Restore => (EntryType::Registration, None),
-        Action::Rotate => (EntryType::Rotation, None),
-        Action::Grant => (EntryType::Capability, Some(true)),
-        Action::Ungrant => (EntryType::Capability, Some(false)),
-        Action::Revoke => (EntryType::Revocation, None),
-        _ => return None,
-    };
-    let mut data = Object::default()
-        .with("key_id", line.object.as_str())
-        .with("by", line.who.to_string());
-    match granted {
-        Some(granted) => {
-            data.set("capability", line.detail.as_str());
-            data.set("granted", granted);
-        }
-        None if entry_type == EntryType::Revocation => data.set("reason", line.detail.as_str()),
-        None => {
-            data.set("version", line.version);
-            for (name, value) in &line.facts {
-                data.set(name, value.as_str());
+/// Waits until the event is on the disk: who asked has the answer only then.
+impl Sink for KeyLog {
+    fn record(&self, line: &audit::Event) -> Result<(), Error> {
+        let Some(event) = event(line) else {
+            return Ok(());
+        };
+        let submitted = self.group.submit(event.clone()).ok();
+        match submitted.and_then(|answer| answer.blocking_recv().ok()) {
+            Some(None) => Ok(()),
+            Some(Some(problem)) => Err(Error::LedgerClosed(problem)),
+            None => {
+                self.lock().pending.push(event);
+                Err(Error::Worker)
             }
         }
     }
-    Some(Event {
-        timestamp: line.time,
-        entry_type,
-        data,
-        quantum_metadata: metadata(),
-    })
-}
 
-/// Waits until the event is on the disk: who asked has the answer only then.
-impl Sink for KeyLog {
-    fn record(&self, line: &audit::Event) {
-        let Some(event) = event(line) else { return };
-        let submitted = self.group.submit(event.clone()).ok();
-        let done = submitted.is_some_and(|answer| answer.blocking_recv().is_ok());
-        if !done {
-            self.lock().pending.push(event);
+    fn ready(&self, kek: &Kek) -> Result<(), Error> {
+        let mut inner = self.lock();
+        // The disk may have room again. Damage doesn't go away by itself: that is looked for in `follow`.
+        if inner.problem.is_some() && inner.damaged.is_none() {
+            inner.settle();
+        }
+        match &inner.problem {
+            Some(problem) => Err(Error::LedgerClosed(problem.clone())),
+            None => inner.begin(kek),
         }
     }
 

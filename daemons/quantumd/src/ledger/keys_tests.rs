@@ -1,6 +1,7 @@
 use super::*;
-use crate::audit::Who;
-use crate::record::{Grants, KeyId, Revocation, Version};
+use crate::audit::{Action, Who};
+use crate::grant::{Grant, Operations, Subject};
+use crate::record::{Grants, KeyId, Record, Revocation, Version};
 use crate::vault::Protection;
 use quantumos_ledger::files::Files;
 use quantumos_pqc::{Algorithm, RootKey, Secret, SecretKey};
@@ -32,7 +33,10 @@ fn record(number: u8) -> Record {
 
 fn line(action: Action, record: &Record, version: u32) -> audit::Event {
     let detail = "as tested".into();
-    audit::Event::of_key(action, record.id, version, Who::User(5), detail).with_material(record)
+    audit::Event::of_key(action, record.id, version, Who::User(5), detail)
+        .with_material(record)
+        .with("subject", "user 7")
+        .with("operations", "sign")
 }
 
 fn entries(log: &KeyLog) -> Vec<Object> {
@@ -55,17 +59,17 @@ fn what_happens_to_keys_is_recorded_signed_and_proved() {
     let state = tempfile::tempdir().unwrap();
     let log = KeyLog::new(state.path()).unwrap();
     assert!(log.checkpoint().is_err() && log.seal().is_err());
-    assert_eq!(log.follow(Some(&kek()), &[]), None);
+    assert_eq!(log.follow(Some((&kek(), &[]))), None);
     let key = record(1);
-    log.record(&line(Action::Create, &key, 1));
-    log.record(&line(Action::Rotate, &key, 2));
-    log.record(&line(Action::Grant, &key, 0));
-    log.record(&line(Action::Use("sign"), &key, 2));
+    log.record(&line(Action::Create, &key, 1)).unwrap();
+    log.record(&line(Action::Rotate, &key, 2)).unwrap();
+    log.record(&line(Action::Grant, &key, 0)).unwrap();
+    log.record(&line(Action::Use("sign"), &key, 2)).unwrap();
     let mut refused = line(Action::Revoke, &key, 2);
     refused.refusal = Some("no".into());
-    log.record(&refused);
-    log.record(&line(Action::Ungrant, &key, 0));
-    log.record(&line(Action::Revoke, &key, 2));
+    log.record(&refused).unwrap();
+    log.record(&line(Action::Ungrant, &key, 0)).unwrap();
+    log.record(&line(Action::Revoke, &key, 2)).unwrap();
     let (origin, size, signed) = log.head();
     assert!(
         origin.starts_with("quantumos/") && origin.ends_with("/keys"),
@@ -96,7 +100,7 @@ fn what_happens_to_keys_is_recorded_signed_and_proved() {
     let public = key.versions[0].public.as_bytes();
     assert_eq!(
         data.text("public_key_sha256"),
-        Some(&public_hash(public)[..])
+        Some(&super::super::public_hash(public)[..])
     );
     let report = log.verify().unwrap();
     assert_eq!(report.findings, []);
@@ -115,9 +119,9 @@ fn what_happens_to_keys_is_recorded_signed_and_proved() {
     // Another process of the daemon goes on where this one was.
     drop(log);
     let log = KeyLog::new(state.path()).unwrap();
-    assert_eq!(log.follow(Some(&kek()), &[]), None);
+    assert_eq!(log.follow(Some((&kek(), &[]))), None);
     assert_eq!(log.head(), (origin, 6, 6));
-    log.record(&line(Action::Create, &record(2), 1));
+    log.record(&line(Action::Create, &record(2), 1)).unwrap();
     assert_eq!(log.head().1, 7);
     assert_eq!(log.verify().unwrap().sealed, Some(6));
 }
@@ -137,12 +141,12 @@ fn what_the_ledger_missed_is_recorded_later_and_once() {
         at: 3,
         reason: "r".into(),
     });
-    let records = [Arc::new(old), Arc::new(record(2))];
+    let records = [(Arc::new(old), None), (Arc::new(record(2)), None)];
     // Before the root key was open, nothing can be signed, and no log begun.
-    assert_eq!(log.follow(None, &records), None);
+    assert_eq!(log.follow(None), None);
     assert_eq!(log.head().1, 0);
     for _ in 0..2 {
-        assert_eq!(log.follow(Some(&kek()), &records), None);
+        assert_eq!(log.follow(Some((&kek(), &records))), None);
         assert_eq!(
             types(&log),
             [
@@ -159,17 +163,17 @@ fn what_the_ledger_missed_is_recorded_later_and_once() {
     });
     assert!(recovered);
     // The trail tells again what reconciling found.
-    log.record(&line(Action::Create, &records[1], 1));
+    log.record(&line(Action::Create, &records[1].0, 1)).unwrap();
     assert_eq!(log.head().1, 4);
-    assert_eq!(log.follow(Some(&kek()), &records), None);
+    assert_eq!(log.follow(Some((&kek(), &records))), None);
 }
 
 #[test]
 fn a_damaged_ledger_is_a_problem_and_events_wait() {
     let state = tempfile::tempdir().unwrap();
     let log = KeyLog::new(state.path()).unwrap();
-    log.follow(Some(&kek()), &[]);
-    log.record(&line(Action::Create, &record(1), 1));
+    log.follow(Some((&kek(), &[])));
+    log.record(&line(Action::Create, &record(1), 1)).unwrap();
     drop(log);
     let directory = Directory::new(state.path().join("ledger"));
     let file = directory.at("log");
@@ -178,10 +182,14 @@ fn a_damaged_ledger_is_a_problem_and_events_wait() {
     bad[300] ^= 1;
     std::fs::write(&file, bad).unwrap();
     let log = KeyLog::new(state.path()).unwrap();
-    let problem = log.follow(Some(&kek()), &[]).unwrap();
+    let problem = log.follow(Some((&kek(), &[]))).unwrap();
     assert!(problem.contains("log, record 0"), "{problem}");
-    log.record(&line(Action::Create, &record(2), 1));
+    assert!(log.ready(&kek()).is_err());
+    let late = log.record(&line(Action::Create, &record(2), 1));
+    assert!(matches!(late, Err(Error::LedgerClosed(_))));
     assert!(log.seal().is_err());
+    // Read again only when the files are others, and told all the same.
+    assert_eq!(log.follow(Some((&kek(), &[]))), Some(problem));
     assert!(
         !directory
             .read("checkpoint", 1 << 18)
@@ -190,8 +198,119 @@ fn a_damaged_ledger_is_a_problem_and_events_wait() {
             .is_empty()
     );
     // Restored from a backup, it takes what waited.
+    std::fs::remove_file(&file).unwrap();
     std::fs::write(&file, good).unwrap();
-    assert_eq!(log.follow(Some(&kek()), &[]), None);
+    assert_eq!(log.follow(Some((&kek(), &[]))), None);
     assert_eq!(log.head().1, 2);
     assert_eq!(log.head().2, 2);
+}
+
+fn facts(entry: &Object) -> &Object {
+    match entry.get("data") {
+        Some(quantumos_ledger::json::Value::Object(data)) => data,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn granted(unit: &str, operation: &str) -> Grant {
+    Grant {
+        subject: Subject::of("unit", unit).unwrap(),
+        operations: Operations::of(&[operation]).unwrap(),
+    }
+}
+
+/// A crash after the store has a change and before the ledger has it.
+#[test]
+fn grants_that_a_crash_kept_from_the_ledger_are_recorded_at_the_next_start() {
+    let state = tempfile::tempdir().unwrap();
+    let key = Arc::new(record(1));
+    let at_rest = |grants: &[Grant]| [(key.clone(), Some(grants.to_vec()))];
+    type Told = [(&'static str, bool)];
+    let steps: [(Vec<Grant>, &Told); 5] = [
+        (
+            vec![granted("a.service", "sign"), granted("b.service", "sign")],
+            &[("unit a.service", true), ("unit b.service", true)],
+        ),
+        (
+            vec![granted("a.service", "rotate"), granted("b.service", "sign")],
+            &[("unit a.service", true)],
+        ),
+        (
+            vec![granted("b.service", "sign")],
+            &[("unit a.service", false)],
+        ),
+        (vec![granted("b.service", "sign")], &[]),
+        (vec![], &[("unit b.service", false)]),
+    ];
+    for (grants, wanted) in steps {
+        let log = KeyLog::new(state.path()).unwrap();
+        let before = log.head().1;
+        assert_eq!(log.follow(None), None);
+        let before = before.max(log.head().1);
+        assert_eq!(log.follow(Some((&kek(), &at_rest(&grants)))), None);
+        let all = entries(&log);
+        let new = all.iter().skip(before as usize).map(facts);
+        let new = new.filter(|data| data.get("granted").is_some());
+        let new: Vec<(&str, bool)> = new
+            .map(|data| {
+                let granted = data.get("granted") == Some(&true.into());
+                assert_eq!(data.get("recovered"), Some(&true.into()));
+                (data.text("subject").unwrap(), granted)
+            })
+            .collect();
+        assert_eq!(new, wanted);
+        // What it has by now it doesn't take again.
+        assert_eq!(log.follow(Some((&kek(), &at_rest(&grants)))), None);
+        assert_eq!(log.head().1, all.len() as u64);
+    }
+}
+
+#[test]
+fn credentials_set_issued_and_denied_are_recorded() {
+    let state = tempfile::tempdir().unwrap();
+    let log = KeyLog::new(state.path()).unwrap();
+    log.follow(Some((&kek(), &[])));
+    let line = |action, who, refusal: Option<&str>| audit::Event {
+        time: 1,
+        action,
+        object: "db.password".into(),
+        version: 3,
+        who,
+        detail: String::new(),
+        facts: Vec::new(),
+        refusal: refusal.map(Into::into),
+    };
+    let unit = || Who::Unit("db.service".into());
+    for line in [
+        line(Action::CredentialSet, Who::User(0), None),
+        line(Action::CredentialRead, unit(), None),
+        line(Action::CredentialRead, unit(), Some("no grant")),
+        line(Action::CredentialChange, Who::Daemon, None),
+    ] {
+        log.record(&line).unwrap();
+    }
+    let all = entries(&log);
+    let told: Vec<_> = all
+        .iter()
+        .map(|entry| {
+            let data = facts(entry);
+            let words = ["event", "by"].map(|name| data.text(name).unwrap_or_default());
+            (
+                entry.text("entry_type").unwrap_or_default(),
+                words,
+                data.text("reason"),
+            )
+        })
+        .collect();
+    let (change, access) = ("credential_change", "credential_access");
+    assert_eq!(
+        told,
+        [
+            (change, ["set", "uid 0"], None),
+            (access, ["issued", "unit db.service"], None),
+            (access, ["denied", "unit db.service"], Some("no grant")),
+            (change, ["changed", "quantumd"], None),
+        ]
+    );
+    assert_eq!(log.verify().unwrap().findings, []);
 }
