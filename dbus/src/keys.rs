@@ -78,6 +78,35 @@ pub trait Entropy1 {
 
 /// At [`crate::path::KEYS`].
 #[zbus::proxy(
+    interface = "org.quantumos.Backup1",
+    default_service = "org.quantumos.Quantum1",
+    default_path = "/org/quantumos/keys"
+)]
+pub trait Backup1 {
+    /// Seals keys (all active ones for none) to an X25519+ML-KEM-1024 public key, signed by a key of
+    /// this host. Gives the backup in a memfd, its id, and the number of keys in it.
+    fn backup(
+        &self,
+        keys: &[zbus::ObjectPath<'_>],
+        recipient: &[u8],
+        signer: &zbus::ObjectPath<'_>,
+        options: HashMap<&str, Variant<'_>>,
+    ) -> Result<(OwnedFd, String, u32), crate::Error>;
+    /// Takes keys in from a backup (file, memfd or pipe) that `signer` sealed to the key `recipient`.
+    /// Options: `owner` (u), `grants` (b), `skip-existing` (b). Gives the backup's id, the keys that are
+    /// new, and those that were here already.
+    fn restore(
+        &self,
+        backup: Fd<'_>,
+        recipient: &zbus::ObjectPath<'_>,
+        signer_algorithm: &str,
+        signer: &[u8],
+        options: HashMap<&str, Variant<'_>>,
+    ) -> Result<(String, Vec<OwnedObjectPath>, Vec<OwnedObjectPath>), crate::Error>;
+}
+
+/// At [`crate::path::KEYS`].
+#[zbus::proxy(
     interface = "org.quantumos.Keys1",
     default_service = "org.quantumos.Quantum1",
     default_path = "/org/quantumos/keys"

@@ -19,7 +19,9 @@ pub mod wavelength;
 pub use credentials::Credentials1Proxy;
 pub use error::Error;
 pub use jobs::{Job1Proxy, Jobs1Proxy};
-pub use keys::{Crypto1Proxy, Entropy1Proxy, Key1Proxy, Keys1Proxy, Quantum1Proxy, RootKey1Proxy};
+pub use keys::{
+    Backup1Proxy, Crypto1Proxy, Entropy1Proxy, Key1Proxy, Keys1Proxy, Quantum1Proxy, RootKey1Proxy,
+};
 pub use learn::Learn1Proxy;
 pub use ledger::Ledger1Proxy;
 pub use paths::{DIMENSIONS, SERVICES, Service, bus_name, path};

@@ -73,6 +73,14 @@ pub enum Error {
     /// A ledger, seal, proof or checkpoint does not verify; what is wrong was printed.
     #[error("{0} does NOT verify")]
     Unverified(String),
+    /// A backup of keys is not what it should be.
+    #[error("{path}: {source}")]
+    Backup {
+        /// The file as the caller named it.
+        path: String,
+        /// Why.
+        source: quantumos_pqc::Error,
+    },
     /// A ledger cannot be read or does not have what was asked for.
     #[error(transparent)]
     Ledger(#[from] quantumos_ledger::Error),
@@ -96,6 +104,7 @@ impl Error {
             Self::NotFound(_) => 5,
             Self::BadSignature | Self::BadHmac | Self::Unverified(_) => 7,
             Self::Chain(broken) => crate::container::code(broken),
+            Self::Backup { .. } => 7,
             Self::Resonance(error) => sealed_code(error),
             Self::Wavelength(error) => frames_code(error),
             Self::Ledger(error) => ledger_code(error),
@@ -134,6 +143,7 @@ impl Error {
             Self::BadSignature => "bad-signature".to_owned(),
             Self::BadHmac => "bad-hmac".to_owned(),
             Self::Chain(_) => "chain".to_owned(),
+            Self::Backup { source, .. } => kebab(source),
             Self::Resonance(error) => kebab(error),
             Self::Wavelength(error) => kebab(error),
             Self::Unverified(_) => "unverified".to_owned(),

@@ -49,6 +49,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Circuit(command) => return circuit::run(&output, command),
         // Where the private key is, there need be no bus.
         Command::Keys(keys::KeysCommand::Approve(args)) => return keys::approve(&output, args),
+        Command::Keys(keys::KeysCommand::Inspect(args)) => return keys::inspect(&output, args),
         Command::Ledger(command) => {
             if let Some(result) = ledger::run_alone(&output, command) {
                 return result;

@@ -1,6 +1,7 @@
 //! quantumd on the bus: what the objects share, and how they follow the state of the keyring.
 
 mod access;
+mod backup;
 mod credentials;
 mod crypto;
 mod descriptor;
@@ -27,6 +28,7 @@ use crate::ledger::KeyLog;
 use crate::process::memory_is_locked;
 use crate::record::{KeyId, Record};
 use crate::{Error, Settings};
+use backup::Backup1;
 use credentials::Credentials1;
 use crypto::Crypto1;
 use entropy::Entropy1;
@@ -54,6 +56,7 @@ const USE: &str = "org.quantumos.keys.use";
 const REVOKE: &str = "org.quantumos.keys.revoke";
 const MANAGE: &str = "org.quantumos.keys.manage";
 const CREDENTIALS: &str = "org.quantumos.credentials.manage";
+const BACKUP: &str = "org.quantumos.keys.backup";
 const UNLOCK: &str = "org.quantumos.keys.unlock";
 
 /// Longer than any operation of a working TPM takes; after that the TPM counts as silent.
@@ -134,6 +137,7 @@ impl Shared {
         server.at(path::LEDGER, Ledger1(shared.clone())).await?;
         server.at(path::KEYS, zbus::fdo::ObjectManager).await?;
         server.at(path::KEYS, Keys1(shared.clone())).await?;
+        server.at(path::KEYS, Backup1(shared.clone())).await?;
         shared.refresh().await;
         Ok(shared)
     }

@@ -53,6 +53,17 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// A backup was restored here before.
+    #[error("backup {id} was restored already, at {at} microseconds since 1970")]
+    Replayed {
+        /// Which backup.
+        id: String,
+        /// When, by CLOCK_REALTIME.
+        at: u64,
+    },
+    /// A key of a backup is here already.
+    #[error("key {0} of the backup is here already; nothing was restored")]
+    KeyExists(String),
     /// There is no such credential.
     #[error("no credential {0}")]
     NoSuchCredential(String),

@@ -10,6 +10,7 @@ use crate::record::{KeyId, Record};
 use crate::settings::Settings;
 use crate::store::{Enrolment, Store};
 use crate::vault::{self, Opened, Protection};
+pub use backup::{Choices, Made, Restored};
 pub use credentials::Value;
 use quantumos_pqc::SecretKey;
 use std::collections::{BTreeMap, HashMap};
@@ -68,6 +69,7 @@ macro_rules! write {
     };
 }
 
+mod backup;
 mod credentials;
 pub(crate) mod life;
 mod usage;

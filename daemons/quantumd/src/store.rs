@@ -2,6 +2,7 @@
 //! any write there is the old state or the new one. Seeds are in it wrapped only; a revoked key's
 //! is overwritten. A file that isn't sound is refused, never replaced.
 
+mod backups;
 mod credentials;
 mod rows;
 mod schema;

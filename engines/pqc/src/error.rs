@@ -62,6 +62,40 @@ pub enum Error {
     /// Authenticated decryption failed: another key, other associated data, or altered bytes.
     #[error("{0} does not authenticate: altered, or sealed under another key or identity")]
     NotAuthentic(&'static str),
+    /// A file ends before its end.
+    #[error("the {what} is cut off: it has {got} of {want} bytes")]
+    Truncated {
+        /// Which file.
+        what: &'static str,
+        /// The bytes that it should have (at least).
+        want: usize,
+        /// The bytes that there are.
+        got: usize,
+    },
+    /// A file is not as it was written.
+    #[error("the {what} was altered: its {how} does not match")]
+    Altered {
+        /// Which file.
+        what: &'static str,
+        /// What shows it: the check sum, or the signature.
+        how: &'static str,
+    },
+    /// A backup is signed by another key than the one that is trusted.
+    #[error("the backup is signed by key {found}, not by {expected}")]
+    OtherSigner {
+        /// Fingerprint of the key that signed, shortened.
+        found: String,
+        /// Fingerprint of the key that was to have signed, shortened.
+        expected: String,
+    },
+    /// A backup is sealed to another key than the one at hand.
+    #[error("the backup is sealed to key {found}, not to {have}")]
+    OtherRecipient {
+        /// Fingerprint of the key that it is sealed to, shortened.
+        found: String,
+        /// Fingerprint of the key at hand, shortened.
+        have: String,
+    },
     /// The two implementations disagree: the result is withheld.
     #[error("self-check failed: {0}")]
     SelfCheck(&'static str),

@@ -6,7 +6,7 @@ use crate::aws_lc::kem;
 use crate::hybrid::{self, HybridKem, HybridSigner};
 use crate::root::hkdf_sha512;
 use crate::{Algorithm, Error, PublicKey, SEED_LEN, Secret, Signature, SigningKey};
-use aws_lc_rs::hmac;
+use aws_lc_rs::{digest, hmac};
 use std::fmt;
 
 /// A private or secret key, ready for use. Every part wipes itself when dropped.
@@ -238,6 +238,18 @@ impl PublicHalf {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// 32 public bytes that name this key: SHA-256 of a domain, the algorithm's number and the encoding.
+    #[must_use]
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(b"quantumos public key v1\0");
+        context.update(&self.algorithm.number().to_be_bytes());
+        context.update(&self.bytes);
+        let mut out = [0; 32];
+        out.copy_from_slice(context.finish().as_ref());
+        out
     }
 
     /// Whether `signature` is valid over `message` under `context`. One of a wrong length is not.

@@ -6,6 +6,7 @@
 
 mod algorithm;
 mod aws_lc;
+pub mod backup;
 pub mod boot_policy;
 mod digest;
 pub mod entropy;
@@ -13,6 +14,7 @@ mod error;
 mod hybrid;
 mod key;
 mod mldsa;
+mod reader;
 mod root;
 mod secret;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! version and policy as associated data. The encoding is self-describing and its parser strict:
 //! every byte is either checked or authenticated, so no truncation or flipped bit goes unseen.
 
+use crate::reader::Reader;
 use crate::root::gcm;
 use crate::{Algorithm, Error, SEED_LEN, Secret};
 use aws_lc_rs::aead::{Aad, NONCE_LEN, Nonce};
@@ -148,8 +149,8 @@ impl Kek {
         facts: &[&[u8]],
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let mut reader = Reader(sealed);
-        let found = u32::from_be_bytes(reader.array()?);
+        let mut reader = Reader::new("sealed data", sealed);
+        let found = reader.u32()?;
         if found != self.version {
             return Err(Error::KekVersion {
                 found,
@@ -157,7 +158,7 @@ impl Kek {
             });
         }
         let nonce = reader.array()?;
-        let mut data = Zeroizing::new(reader.0.to_vec());
+        let mut data = Zeroizing::new(reader.rest().to_vec());
         let len = gcm(&self.key)?
             .open_in_place(
                 Nonce::assume_unique_for_key(nonce),
@@ -210,28 +211,6 @@ fn associated_data(kek_version: u32, binding: &Binding) -> Vec<u8> {
     [DOMAIN, &header(kek_version, binding)].concat()
 }
 
-/// Takes fixed-size pieces off the front of a slice.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
-        let (head, rest) = self.0.split_first_chunk::<N>().ok_or(TRUNCATED)?;
-        self.0 = rest;
-        Ok(*head)
-    }
-
-    fn take(&mut self, len: usize) -> Result<&'a [u8], Error> {
-        let (head, rest) = self.0.split_at_checked(len).ok_or(TRUNCATED)?;
-        self.0 = rest;
-        Ok(head)
-    }
-}
-
-const TRUNCATED: Error = Error::Malformed {
-    what: "wrapped seed or data",
-    why: "truncated",
-};
-
 impl WrappedSeed {
     /// The binary form: header, nonce (12), ciphertext and tag (48). Integers are big-endian.
     #[must_use]
@@ -247,12 +226,9 @@ impl WrappedSeed {
     /// # Errors
     /// [`Error::Malformed`], [`Error::UnknownVersion`], [`Error::UnknownAlgorithm`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let mut reader = Reader(bytes);
+        let mut reader = Reader::new("wrapped seed", bytes);
         if reader.array::<3>()? != *MAGIC {
-            return Err(Error::Malformed {
-                what: "wrapped seed",
-                why: "wrong magic",
-            });
+            return Err(reader.malformed("wrong magic"));
         }
         let [version] = reader.array()?;
         if version != FORMAT {
@@ -261,21 +237,16 @@ impl WrappedSeed {
                 version,
             });
         }
-        let kek_version = u32::from_be_bytes(reader.array()?);
-        let algorithm = Algorithm::from_number(u16::from_be_bytes(reader.array()?))?;
-        let version = u32::from_be_bytes(reader.array()?);
+        let kek_version = reader.u32()?;
+        let algorithm = Algorithm::from_number(reader.u16()?)?;
+        let version = reader.u32()?;
         let id = reader.array()?;
-        let policy_len = u32::from_be_bytes(reader.array()?) as usize;
+        let policy_len = reader.u32()? as usize;
         check_policy(policy_len)?;
         let policy = reader.take(policy_len)?.to_vec();
         let nonce = reader.array()?;
         let sealed = reader.array()?;
-        if !reader.0.is_empty() {
-            return Err(Error::Malformed {
-                what: "wrapped seed",
-                why: "trailing bytes",
-            });
-        }
+        reader.end()?;
         Ok(Self {
             kek_version,
             binding: Binding {

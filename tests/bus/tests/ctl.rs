@@ -192,6 +192,80 @@ async fn keys_encrypt_are_rotated_and_granted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn keys_move_from_one_host_to_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (one, two) = (PrivateBus::start().unwrap(), PrivateBus::start().unwrap());
+    let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (tpm, other_tpm) = (Swtpm::start().unwrap(), Swtpm::start().unwrap());
+    let settings = |tpm: &Swtpm| {
+        let mut settings = quantumd::Settings::default();
+        settings.tpm.tcti = tpm.tcti();
+        settings
+    };
+    let _one = one
+        .serve::<Quantumd>(root.path(), settings(&tpm))
+        .await
+        .unwrap();
+    let _two = two
+        .serve::<Quantumd>(other.path(), settings(&other_tpm))
+        .await
+        .unwrap();
+    async fn done(bus: &PrivateBus, arguments: &[&str]) -> serde_json::Value {
+        let (code, answer) = ctl(bus, arguments).await;
+        assert_eq!(code, 0, "{arguments:?}: {answer}");
+        answer
+    }
+    let (to, signer, file) = (path("to"), path("signer"), path("backup"));
+    let kem = "X25519+ML-KEM-1024";
+    done(&two, &["keys", "create", "inbox", "--algorithm", kem]).await;
+    done(&two, &["keys", "public", "inbox", "-o", &to]).await;
+    done(&one, &["keys", "create", "backups"]).await;
+    done(&one, &["keys", "public", "backups", "-o", &signer]).await;
+    let key = done(&one, &["keys", "create", "mine"]).await;
+    let backup = [
+        "keys", "backup", "--to", &to, "--signer", "backups", "-o", &file, "mine",
+    ];
+    let made = done(&one, &backup).await;
+    assert_eq!(made["keys"], 1);
+
+    let told = done(&two, &["keys", "inspect", &file, "--signer", &signer]).await;
+    assert_eq!(
+        (&told["backup"], &told["signature_checked"]),
+        (&made["backup"], &true.into())
+    );
+    let (code, error) = ctl(&two, &["keys", "inspect", &signer]).await;
+    assert_eq!((code, &error["error"]["name"]), (7, &"malformed".into()));
+
+    let restore = [
+        "keys", "restore", &file, "--key", "inbox", "--signer", &signer, "--owner", "1",
+    ];
+    let restored = done(&two, &restore).await;
+    assert_eq!(restored["restored"], serde_json::json!([key["id"]]));
+    let here = done(&two, &["keys", "show", "mine"]).await;
+    assert_eq!(
+        (&here["owner"], &here["protection"]),
+        (&1.into(), &"tpm".into())
+    );
+    let (code, error) = ctl(&two, &restore).await;
+    let message = error["error"]["message"].as_str().unwrap();
+    assert_eq!((code, message.contains("already")), (2, true), "{error}");
+    // Signed there, verified here.
+    let (message, signature) = (path("message"), path("signature"));
+    std::fs::write(&message, "m").unwrap();
+    done(&two, &["keys", "sign", "mine", &message, "-o", &signature]).await;
+    let verify = [
+        "keys",
+        "verify",
+        "mine",
+        "--signature",
+        &signature,
+        &message,
+    ];
+    assert_eq!(done(&one, &verify).await["valid"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_state_of_the_pcrs_is_approved_without_a_bus() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();

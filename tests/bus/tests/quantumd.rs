@@ -120,7 +120,10 @@ async fn keys_are_made_listed_used_and_revoked() {
         ),
         (path::JOBS, vec!["org.quantumos.Jobs1"]),
         (path::LEDGER, vec!["org.quantumos.Ledger1"]),
-        (path::KEYS, vec!["org.quantumos.Keys1"]),
+        (
+            path::KEYS,
+            vec!["org.quantumos.Keys1", "org.quantumos.Backup1"],
+        ),
         (made.inner().path().as_str(), vec!["org.quantumos.Key1"]),
     ];
     for (path, interfaces) in live {

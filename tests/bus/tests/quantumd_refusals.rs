@@ -6,7 +6,7 @@
 #[path = "support/quantumd.rs"]
 mod support;
 
-use quantumos_dbus::{Error, Keys1Proxy, bus_name, path};
+use quantumos_dbus::{Backup1Proxy, Error, Keys1Proxy, bus_name, path};
 use quantumos_harness::{FakePolkit, SmallDisk};
 use std::collections::HashMap;
 use std::io::Write;
@@ -75,6 +75,32 @@ async fn callers_without_rights_are_refused_and_owners_are_not_asked() {
         foreign.revoke("").await,
         Err(Error::NotAuthorized(_))
     ));
+    // Backups are for administrators, also of keys that one owns.
+    let inbox = keys.create("X25519+ML-KEM-1024", "inbox", none()).await;
+    let inbox = inbox.unwrap();
+    let recipient = key(&nobody, &inbox).await.public_key().await.unwrap();
+    let backups = Backup1Proxy::new(&nobody).await.unwrap();
+    let out = async || backups.backup(&[], &recipient, &path, none()).await;
+    let refused = out().await;
+    assert!(
+        matches!(refused, Err(Error::NotAuthorized(_))),
+        "{refused:?}"
+    );
+    let public = own.public_key().await.unwrap();
+    let back = backups.restore(Fd::from(file.as_fd()), &inbox, ALGORITHM, &public, none());
+    let refused = back.await;
+    assert!(
+        matches!(refused, Err(Error::NotAuthorized(_))),
+        "{refused:?}"
+    );
+    polkit.allow("org.quantumos.keys.backup");
+    assert_eq!(out().await.unwrap().2, 2);
+    let back = backups.restore(Fd::from(file.as_fd()), &inbox, ALGORITHM, &public, none());
+    let refused = back.await;
+    assert!(
+        matches!(&refused, Err(Error::InvalidArgument(text)) if text.contains("cut off")),
+        "{refused:?}"
+    );
     polkit.allow("org.quantumos.keys.revoke");
     foreign.revoke("by an administrator").await.unwrap();
     assert!(matches!(

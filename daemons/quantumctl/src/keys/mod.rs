@@ -1,6 +1,7 @@
 //! `quantumctl keys`: signing keys of quantumd.
 //! Messages of up to 1 MiB travel in the call; larger files are handed over as a descriptor.
 
+mod backup;
 mod encoding;
 mod message;
 mod model;
@@ -19,7 +20,7 @@ use quantumos_dbus::{bus_name::QUANTUM, path::KEYS};
 use serde_json::json;
 use zbus::{OwnedObjectPath, Variant};
 
-pub use self::root::approve;
+pub use self::{backup::inspect, root::approve};
 use self::{
     encoding::{Encoding, base64},
     message::Message,
@@ -92,6 +93,12 @@ pub enum KeysCommand {
     Encapsulate(usage::EncapsulateArgs),
     /// Open a ciphertext that encapsulate made
     Decapsulate(usage::DecapsulateArgs),
+    /// Seal keys to the key of another host
+    Backup(backup::BackupArgs),
+    /// Take keys in from a backup
+    Restore(backup::RestoreArgs),
+    /// Show what a backup says of itself, and whether it is whole; needs no service
+    Inspect(backup::InspectArgs),
     /// Wrap all keys under the next key encryption key
     Rewrap,
     /// Give the TPM the PIN that opens the root key
@@ -196,6 +203,9 @@ pub async fn run(bus: &Bus, output: &Output, command: &KeysCommand) -> Result<()
         KeysCommand::Decrypt(args) => usage::stream(bus, output, args, "Decrypt").await,
         KeysCommand::Encapsulate(args) => usage::encapsulate(bus, output, args).await,
         KeysCommand::Decapsulate(args) => usage::decapsulate(bus, output, args).await,
+        KeysCommand::Backup(args) => backup::backup(bus, output, args).await,
+        KeysCommand::Restore(args) => backup::restore(bus, output, args).await,
+        KeysCommand::Inspect(args) => inspect(output, args),
         KeysCommand::Rewrap => usage::rewrap(bus, output).await,
         KeysCommand::Unlock(args) => root::unlock(bus, output, args).await,
         KeysCommand::Reseal(args) => root::reseal(bus, output, args).await,

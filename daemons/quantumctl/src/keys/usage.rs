@@ -87,16 +87,8 @@ pub struct DecapsulateArgs {
 impl Subject {
     /// Kind and name as the service takes them.
     fn words(&self) -> Result<(&'static str, String), Error> {
-        let number = |text: &str, found: Option<u32>| {
-            let known = text.parse().ok().or(found);
-            known.ok_or_else(|| Error::Usage(format!("{text}: not known on this host")))
-        };
         match (&self.user, &self.group, &self.unit) {
-            (Some(user), ..) => {
-                let found = nix::unistd::User::from_name(user).ok().flatten();
-                let uid = number(user, found.map(|user| user.uid.as_raw()))?;
-                Ok(("user", uid.to_string()))
-            }
+            (Some(user), ..) => Ok(("user", uid(user)?.to_string())),
             (_, Some(group), _) => {
                 let found = nix::unistd::Group::from_name(group).ok().flatten();
                 let gid = number(group, found.map(|group| group.gid.as_raw()))?;
@@ -105,6 +97,17 @@ impl Subject {
             (.., unit) => Ok(("unit", unit.clone().unwrap_or_default())),
         }
     }
+}
+
+fn number(text: &str, found: Option<u32>) -> Result<u32, Error> {
+    let known = text.parse().ok().or(found);
+    known.ok_or_else(|| Error::Usage(format!("{text}: not known on this host")))
+}
+
+/// The number of a user, by number or name.
+pub(super) fn uid(user: &str) -> Result<u32, Error> {
+    let found = nix::unistd::User::from_name(user).ok().flatten();
+    number(user, found.map(|user| user.uid.as_raw()))
 }
 
 /// `keys encrypt` and `keys decrypt`: which of them is the name of the service's method.
@@ -239,7 +242,7 @@ pub async fn rewrap(bus: &Bus, output: &Output) -> Result<(), Error> {
     })
 }
 
-fn failed(path: &Path, source: io::Error) -> Error {
+pub(super) fn failed(path: &Path, source: io::Error) -> Error {
     Error::File {
         path: path.display().to_string(),
         source,

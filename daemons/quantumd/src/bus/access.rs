@@ -56,7 +56,8 @@ impl Shared {
         self.ask(header, record, kind, action, who).await
     }
 
-    async fn ask(
+    /// Asks polkit, whoever owns the key. A refusal goes to the trail.
+    pub(super) async fn ask(
         &self,
         header: &Header<'_>,
         record: &Record,

@@ -15,7 +15,9 @@ impl From<Error> for BusError {
         use quantumos_resonance::container::Broken;
         let text = error.to_string();
         match error {
-            Error::Argument { .. } => Self::InvalidArgument(text),
+            Error::Argument { .. } | Error::Replayed { .. } | Error::KeyExists(_) => {
+                Self::InvalidArgument(text)
+            }
             Error::Tpm(TpmError::WrongPin { .. }) => Self::NotAuthorized(text),
             Error::TooLarge { .. } | Error::TooManyKeys { .. } | Error::TooMany { .. } => {
                 Self::LimitExceeded(text)
@@ -58,7 +60,14 @@ impl From<Error> for BusError {
                 Self::NotSupported(text)
             }
             Error::Crypto(
-                Crypto::Length { .. } | Crypto::TooLong { .. } | Crypto::Malformed { .. },
+                Crypto::Length { .. }
+                | Crypto::TooLong { .. }
+                | Crypto::Malformed { .. }
+                | Crypto::UnknownVersion { .. }
+                | Crypto::Truncated { .. }
+                | Crypto::Altered { .. }
+                | Crypto::OtherSigner { .. }
+                | Crypto::OtherRecipient { .. },
             ) => Self::InvalidArgument(text),
             Error::Crypto(_) | Error::Ledger(_) | Error::Worker => {
                 tracing::error!("{text}");

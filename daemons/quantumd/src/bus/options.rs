@@ -14,7 +14,7 @@ pub(super) fn none(options: &Dictionary) -> Answer<()> {
 }
 
 /// Refuses options that a method does not know.
-fn only(options: &Dictionary, known: &[&str]) -> Answer<()> {
+pub(super) fn only(options: &Dictionary, known: &[&str]) -> Answer<()> {
     let strange = options
         .keys()
         .filter(|name| !known.contains(&name.as_str()));

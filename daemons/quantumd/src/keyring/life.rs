@@ -57,9 +57,7 @@ impl Keyring {
                 grants: Grants::default(),
             };
             let wrapped = opened.kek.wrap(record.binding(1), &seed)?.to_bytes();
-            let active = |r: &&Arc<Record>| r.owner == owner && r.revoked.is_none();
-            let count = read!(self.records).values().filter(active).count();
-            if count >= limit as usize {
+            if self.active_of(owner) >= limit {
                 return Err(Error::TooManyKeys { owner, limit });
             }
             store.insert(&record, &[Some(wrapped)])?;

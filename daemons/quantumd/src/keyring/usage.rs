@@ -98,7 +98,11 @@ impl Keyring {
     }
 
     /// A key of an active record, ready for use.
-    fn key(&self, id: KeyId, version: Option<u32>) -> Result<(Arc<SecretKey>, u32), Error> {
+    pub(super) fn key(
+        &self,
+        id: KeyId,
+        version: Option<u32>,
+    ) -> Result<(Arc<SecretKey>, u32), Error> {
         let record = self.active(id)?;
         let number = record.version_of(version)?.number;
         let cached = lock(&self.cache).get(&(id, number)).cloned();

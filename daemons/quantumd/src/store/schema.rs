@@ -6,7 +6,7 @@ use rusqlite::Connection;
 /// Marks the file as ours: "QKEY".
 pub(super) const APPLICATION: i64 = 0x514B_4559;
 /// The schema of this release.
-pub(super) const SCHEMA: i64 = 3;
+pub(super) const SCHEMA: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE root (
@@ -50,6 +50,14 @@ CREATE TABLE credentials (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What schema 4 has beyond 3: the backups that were restored, so that none is twice.
+const RESTORED: &str = "
+CREATE TABLE restored (
+    backup BLOB PRIMARY KEY CHECK (length(backup) = 16),
+    at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
 /// From one version of each key, with its material in the same row.
 const FROM_1: &str = "
 ALTER TABLE root RENAME TO root_1;
@@ -77,7 +85,10 @@ pub(super) fn make(connection: &mut Connection, version: i64) -> rusqlite::Resul
     if version == 1 {
         transaction.execute_batch(FROM_1_COPY)?;
     }
-    transaction.execute_batch(CREDENTIALS)?;
+    if version < 3 {
+        transaction.execute_batch(CREDENTIALS)?;
+    }
+    transaction.execute_batch(RESTORED)?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", SCHEMA)?;
     transaction.commit()
