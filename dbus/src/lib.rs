@@ -2,6 +2,7 @@
 //! The XML beside this crate (`dbus/interfaces`) is the truth; a test compares it with what
 //! the running services answer. Every client uses this crate, so that a name stands once.
 
+pub mod containers;
 pub mod credentials;
 mod error;
 pub mod jobs;
@@ -16,6 +17,7 @@ pub mod service;
 pub mod steppps;
 pub mod wavelength;
 
+pub use containers::Containers1Proxy;
 pub use credentials::Credentials1Proxy;
 pub use error::Error;
 pub use jobs::{Job1Proxy, Jobs1Proxy};

@@ -24,6 +24,8 @@ pub mod path {
     pub const KEYS: &str = "/org/quantumos/keys";
     /// Collection of jobs; a job is a child named by its id.
     pub const JOBS: &str = "/org/quantumos/jobs";
+    /// Containers, and the register of their histories.
+    pub const CONTAINERS: &str = "/org/quantumos/containers";
     /// Secrets for systemd units.
     pub const CREDENTIALS: &str = "/org/quantumos/credentials";
     /// Root object of steppps-mgr; a dimension is a child named by it.

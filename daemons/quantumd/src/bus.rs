@@ -2,6 +2,8 @@
 
 mod access;
 mod backup;
+mod container_job;
+mod containers;
 mod credentials;
 mod crypto;
 mod descriptor;
@@ -23,12 +25,14 @@ mod wavelength;
 mod workers;
 
 use crate::audit::Audit;
+use crate::container::Containers;
 use crate::keyring::{Health, Keyring};
 use crate::ledger::KeyLog;
 use crate::process::memory_is_locked;
 use crate::record::{KeyId, Record};
 use crate::{Error, Settings};
 use backup::Backup1;
+use containers::Containers1;
 use credentials::Credentials1;
 use crypto::Crypto1;
 use entropy::Entropy1;
@@ -72,6 +76,7 @@ pub(crate) struct Shared {
     ledger: KeyLog,
     context: Context,
     jobs: Arc<Jobs>,
+    containers: Containers,
     /// For what jobs do.
     hands: Workers,
     workers: Workers,
@@ -109,6 +114,7 @@ impl Shared {
         let audit = Audit::new(vec![Box::new(ledger.clone())]);
         let shared = Arc::new(Self {
             jobs,
+            containers: Containers::new(&state),
             hands: Workers::for_jobs(),
             keyring: Arc::new(Keyring::new(state, settings).with_audit(audit)),
             ledger,
@@ -130,6 +136,9 @@ impl Shared {
             .at(path::QUANTUM, Wavelength1(shared.clone()))
             .await?;
         server.at(path::QUANTUM, Entropy1(shared.clone())).await?;
+        server
+            .at(path::CONTAINERS, Containers1(shared.clone()))
+            .await?;
         server
             .at(path::CREDENTIALS, Credentials1(shared.clone()))
             .await?;

@@ -87,6 +87,14 @@ pub enum Error {
     /// There is no such container.
     #[error("container {0} is not registered")]
     NoSuchContainer(String),
+    /// A user has registered all the containers that one may.
+    #[error("user {owner} has {limit} containers registered, which is the limit")]
+    TooManyContainers {
+        /// User id.
+        owner: u32,
+        /// The limit.
+        limit: usize,
+    },
     /// The history of a container does not hold.
     #[error(transparent)]
     Chain(#[from] quantumos_resonance::container::Broken),

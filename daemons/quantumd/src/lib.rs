@@ -6,6 +6,7 @@
 pub mod audit;
 mod bus;
 mod conditions;
+pub mod container;
 pub mod credential;
 mod daemon;
 pub mod entropy;

@@ -70,7 +70,11 @@ impl Cost {
         lanes: 16,
     };
 
-    pub(crate) fn check(self, limit: Self) -> Result<(), Error> {
+    /// Holds it to a limit.
+    ///
+    /// # Errors
+    /// [`Error::TooCostly`].
+    pub fn check(self, limit: Self) -> Result<(), Error> {
         let over = self.memory_kib > limit.memory_kib
             || self.passes > limit.passes
             || self.lanes > limit.lanes;

@@ -19,9 +19,10 @@ impl From<Error> for BusError {
                 Self::InvalidArgument(text)
             }
             Error::Tpm(TpmError::WrongPin { .. }) => Self::NotAuthorized(text),
-            Error::TooLarge { .. } | Error::TooManyKeys { .. } | Error::TooMany { .. } => {
-                Self::LimitExceeded(text)
-            }
+            Error::TooLarge { .. }
+            | Error::TooManyKeys { .. }
+            | Error::TooManyContainers { .. }
+            | Error::TooMany { .. } => Self::LimitExceeded(text),
             Error::NoSuchKey(_) | Error::NoSuchVersion { .. } | Error::NoSuchCredential(_) => {
                 Self::NotFound(text)
             }

@@ -5,6 +5,7 @@ use crate::Error;
 use crate::record::KeyId;
 use quantumos_dbus::Dictionary;
 use quantumos_pqc::CONTEXT_MAX;
+use std::collections::{BTreeMap, HashMap};
 use std::os::fd::{AsFd, OwnedFd};
 use zbus::Variant;
 
@@ -112,6 +113,11 @@ pub(super) fn keyed(options: &Dictionary, others: &[&str]) -> Answer<Keyed> {
     }
 }
 
+/// Refuses options that a method does not know, for those that read them one by one.
+pub(super) fn known(options: &Dictionary, names: &[&str]) -> Answer<()> {
+    only(options, names)
+}
+
 fn bad(name: &str, want: &str) -> quantumos_dbus::Error {
     Error::argument(format!("option {name}"), format!("has to be {want}")).into()
 }
@@ -156,6 +162,17 @@ pub(super) fn flag_in(options: &Dictionary, name: &str) -> Answer<bool> {
 pub(super) fn number_in(options: &Dictionary, name: &str) -> Answer<Option<u32>> {
     let number = options.get(name).map(|value| value.downcast_ref::<u32>());
     number.transpose().map_err(|_| bad(name, "a number (u)"))
+}
+
+/// Texts by name (a{ss}); none when absent.
+pub(super) fn texts_in(options: &Dictionary, name: &str) -> Answer<BTreeMap<String, String>> {
+    let Some(value) = options.get(name) else {
+        return Ok(BTreeMap::new());
+    };
+    let want = || bad(name, "texts by name (a{ss})");
+    let value = value.try_clone().map_err(|_| want())?;
+    let texts = HashMap::<String, String>::try_from(value).map_err(|_| want())?;
+    Ok(texts.into_iter().collect())
 }
 
 fn version_in(options: &Dictionary) -> Answer<Option<u32>> {

@@ -13,8 +13,8 @@ use quantumos_wavelength::{Decoder, Encoder, Method};
 use std::os::fd::OwnedFd;
 use zeroize::Zeroizing;
 
-/// The most that a passphrase's derivation may cost in this daemon, whatever a header asks for.
-const COST_LIMIT: Cost = Cost {
+/// The most that a derivation may cost in this daemon, whatever a header asks for.
+pub(super) const COST_LIMIT: Cost = Cost {
     memory_kib: 256 << 10,
     passes: 8,
     lanes: 8,

@@ -70,6 +70,11 @@ pub(super) struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
+    /// An input without an output.
+    pub(super) fn of(descriptor: OwnedFd, watch: Watch<'a>) -> Result<Self, Error> {
+        Ok(Self::open(descriptor, watch)?.0)
+    }
+
     fn open(descriptor: OwnedFd, watch: Watch<'a>) -> Result<(Self, FileStat), Error> {
         const WHICH: &str = "input";
         let status = reading(&descriptor, WHICH)?;
@@ -179,6 +184,22 @@ impl<'a> Output<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Leaves room at the start of a file, which [`Output::put_start`] fills.
+    pub(super) fn leave(&mut self, room: u64) -> Result<(), Error> {
+        match &mut self.at {
+            Some(at) => *at += room,
+            None => return Err(refuse("output", "neither a regular file nor a memfd")),
+        }
+        self.written += room;
+        Ok(())
+    }
+
+    /// Writes to the start of a file.
+    pub(super) fn put_start(&self, bytes: &[u8]) -> Result<(), Error> {
+        let written = self.file.write_all_at(bytes, 0);
+        written.map_err(|error| refuse("output", error.to_string()))
     }
 
     /// The bytes written, or the error after taking back what a file got.

@@ -382,6 +382,12 @@ impl Front {
         self.fields.weak
     }
 
+    /// What trying a waveform costs, as it says.
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        self.fields.cost
+    }
+
     /// Estimated entropy of the waveform in bits, as the author's program found it.
     #[must_use]
     pub fn entropy(&self) -> u16 {
