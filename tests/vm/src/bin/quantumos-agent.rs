@@ -38,24 +38,64 @@ fn serve() -> io::Result<()> {
     let mut reader = OpenOptions::new().read(true).write(true).open(path)?;
     let writer = Arc::new(Mutex::new(reader.try_clone()?));
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    let mut commands = Commands::default();
+    let mut left = false;
+    let mut next = Frame::read_sync(&mut reader).map(Some);
     loop {
-        let mut commands = Commands::default();
-        let mut next = Frame::read_sync(&mut reader);
-        loop {
-            match next {
-                Ok(frame) if frame.kind == Kind::Sync => {
-                    let mut payload = frame.payload;
-                    payload.extend_from_slice(boot.trim().as_bytes());
-                    send(&writer, &Frame::new(NO_COMMAND, Kind::Here, payload))?;
+        match next {
+            Ok(Some(frame)) if frame.kind == Kind::Sync => {
+                if std::mem::take(&mut left) {
+                    // Whoever sent those before has gone: their input has ended.
+                    commands = Commands::default();
                 }
-                Ok(frame) => commands.take(frame, &writer),
-                // The test's end closed, or what came was no frame: wait for the next sync.
-                Err(_) => break,
+                let mut payload = frame.payload;
+                payload.extend_from_slice(boot.trim().as_bytes());
+                send(&writer, &Frame::new(NO_COMMAND, Kind::Here, payload))?;
             }
-            next = Frame::read(&mut reader);
+            Ok(Some(frame)) => commands.take(frame, &writer),
+            Ok(None) => {
+                left = true;
+                std::thread::sleep(PAUSE);
+            }
+            Err(_) => {
+                // What came was no frame, or half of one.
+                left = true;
+                std::thread::sleep(PAUSE);
+                next = Frame::read_sync(&mut reader).map(Some);
+                continue;
+            }
         }
-        // With nobody at the other end, a read returns at once.
-        std::thread::sleep(Duration::from_millis(50));
+        next = next_frame(&mut reader);
+    }
+}
+
+/// How long to wait where a read returned at once because nobody is at the port's other end.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The next frame; `None` when nobody is at the other end. That is no end of the frames: the kernel learns of
+/// another connection on one queue and of its bytes on another, so that the port may look abandoned after the
+/// first frame of a new connection was read.
+fn next_frame(port: &mut impl Read) -> io::Result<Option<Frame>> {
+    let mut first = [0];
+    if port.read(&mut first)? == 0 {
+        return Ok(None);
+    }
+    Frame::read(&mut first.chain(Patient(port))).map(Some)
+}
+
+/// Reads on for a second where the port looks abandoned.
+struct Patient<'a, R>(&'a mut R);
+
+impl<R: Read> Read for Patient<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        for _ in 0..20 {
+            let count = self.0.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(0)
     }
 }
 
@@ -187,4 +227,52 @@ fn pump(
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)] // a test says so by failing
+
+    use super::*;
+
+    /// A port that gives these parts, one a read; an empty one is a read that finds nobody there.
+    struct Parts(Vec<Vec<u8>>);
+
+    impl Read for Parts {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let Some(part) = self.0.first_mut() else {
+                return Ok(0);
+            };
+            let count = part.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&part[..count]);
+            part.drain(..count);
+            if part.is_empty() {
+                self.0.remove(0);
+            }
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn a_port_that_looks_abandoned_for_a_moment_loses_no_frame() {
+        let frame = Frame::new(7, Kind::Start, *b"true\0");
+        let mut bytes = Vec::new();
+        frame.write(&mut bytes).unwrap();
+        let gap = Vec::new;
+        for cut in 1..bytes.len() {
+            let (front, back) = bytes.split_at(cut);
+            let mut port = Parts(vec![gap(), front.to_vec(), gap(), back.to_vec()]);
+            assert_eq!(next_frame(&mut port).unwrap(), None);
+            assert_eq!(next_frame(&mut port).unwrap(), Some(frame.clone()), "{cut}");
+        }
+    }
+
+    #[test]
+    fn half_a_frame_and_then_nobody_is_an_error() {
+        let mut bytes = Vec::new();
+        let frame = Frame::new(7, Kind::Start, *b"true\0");
+        frame.write(&mut bytes).unwrap();
+        let mut port = Parts(vec![bytes[..6].to_vec()]);
+        assert!(next_frame(&mut port).is_err());
+    }
 }
