@@ -68,6 +68,7 @@ impl Keyring {
         // Under the lock, so that records, seeds and root key belong together.
         let items = self.with_store(|store| {
             let opened = self.opened()?;
+            self.audit.ready(&opened.kek)?;
             let item = |id: &KeyId| {
                 let record = self.active(*id)?;
                 let seed = |version: &Version| {
@@ -105,7 +106,8 @@ impl Keyring {
             let detail = format!("in backup {id} for key {to}, signed by key {signer}");
             let version = item.versions.last().map_or(0, |version| version.number);
             let event = Event::of_key(Action::Backup, KeyId(item.id), version, who.clone(), detail);
-            self.audit.record(&event);
+            // What is not on record does not leave.
+            self.audit.record(&event)?;
         }
         Ok(Made {
             id,
@@ -148,6 +150,7 @@ impl Keyring {
                 });
             }
             let opened = self.opened()?;
+            self.audit.ready(&opened.kek)?;
             let mut skipped = Vec::new();
             let mut rows = Vec::new();
             let mut counts: BTreeMap<u32, u32> = BTreeMap::new();
@@ -170,16 +173,19 @@ impl Keyring {
             store.restore(id, now(), &rows)?;
             let from = shown(&backup.signer);
             let mut records = Vec::new();
+            let mut recorded = Ok(());
+            // All of them are here now, whether the trail takes each or not.
             for (record, _) in rows {
-                let detail = format!(
-                    "from backup {id}, signed by key {from}, for uid {}",
-                    record.owner
-                );
+                let owner = record.owner;
+                let detail = format!("from backup {id}, signed by key {from}, for uid {owner}");
                 let version = record.version();
-                let event = Event::of_key(Action::Restore, record.id, version, who.clone(), detail);
-                self.audit.record(&event);
+                let event = Event::of_key(Action::Restore, record.id, version, who.clone(), detail)
+                    .with("owner", owner.to_string())
+                    .with_material(&record);
                 records.push(self.replace(record));
+                recorded = recorded.and(self.audit.record(&event));
             }
+            recorded?;
             Ok(Restored {
                 id,
                 records,
