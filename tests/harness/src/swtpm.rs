@@ -138,12 +138,18 @@ impl Swtpm {
 
     /// From now on keeps what passes between the TPM and its users.
     pub fn record(&self) {
-        *self.gateway.record() = Some(Vec::new());
+        self.gateway.tap().kept = Some(Vec::new());
     }
 
     /// What has passed since [`Swtpm::record`], both directions in the order seen.
     pub fn recorded(&self) -> Vec<u8> {
-        self.gateway.record().clone().unwrap_or_default()
+        self.gateway.tap().kept.clone().unwrap_or_default()
+    }
+
+    /// From now on stands between TPM and users: these bytes of what passes become those, of the same
+    /// length. Who needs it to be one message has to know that it is.
+    pub fn swap(&self, bytes: &[u8], by: &[u8]) {
+        self.gateway.tap().swaps.push((bytes.into(), by.into()));
     }
 }
 
@@ -156,7 +162,14 @@ impl Drop for Swtpm {
 const SERVER: &str = "server";
 const CONTROL: &str = "control";
 
-type Record = Arc<Mutex<Option<Vec<u8>>>>;
+/// What is done with what passes.
+#[derive(Debug, Default)]
+struct Tap {
+    kept: Option<Vec<u8>>,
+    swaps: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+type Record = Arc<Mutex<Tap>>;
 
 /// Two neighbouring ports, as the TSS wants them: commands and control.
 #[derive(Debug)]
@@ -186,7 +199,7 @@ impl Gateway {
         Ok(gateway)
     }
 
-    fn record(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+    fn tap(&self) -> MutexGuard<'_, Tap> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -247,11 +260,17 @@ fn accept(listener: &TcpListener, socket: &PathBuf, ending: &AtomicBool, record:
 fn pump(mut from: impl Read, mut to: impl Write, record: &Record) {
     let mut buffer = [0; 8192];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
-        let mut kept = record.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = kept.as_mut().filter(|kept| kept.len() < LONGEST_RECORD) {
+        let mut tap = record.lock().unwrap_or_else(PoisonError::into_inner);
+        for (bytes, by) in &tap.swaps {
+            let mut windows = buffer[..count].windows(bytes.len());
+            if let Some(at) = windows.position(|window| window == bytes) {
+                buffer[at..at + by.len()].copy_from_slice(by);
+            }
+        }
+        if let Some(kept) = tap.kept.as_mut().filter(|kept| kept.len() < LONGEST_RECORD) {
             kept.extend_from_slice(&buffer[..count]);
         }
-        drop(kept);
+        drop(tap);
         if to.write_all(&buffer[..count]).is_err() {
             return;
         }
