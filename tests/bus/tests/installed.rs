@@ -103,6 +103,41 @@ fn each_action_is_defined_once_asked_for_and_tested() {
     }
 }
 
+/// polkit answers questions about other users only to root and to the owner of the action, and no daemon is root.
+#[test]
+fn each_action_belongs_to_the_user_of_the_daemon_that_asks_for_it() {
+    let sources = of_daemons("src");
+    for (path, policy) in texts(&top().join("dbus/polkit-1/actions"), ".policy") {
+        for action in policy.split("<action id=\"").skip(1) {
+            let id = action.split('"').next().unwrap();
+            let asks = sources
+                .iter()
+                .filter(|(_, text)| text.contains(&format!("\"{id}\"")));
+            let daemons: BTreeSet<String> = asks
+                .map(|(source, _)| {
+                    let below = source.strip_prefix(top().join("daemons")).unwrap();
+                    let daemon = below.iter().next().unwrap();
+                    daemon.to_str().unwrap().to_owned()
+                })
+                .collect();
+            for daemon in daemons {
+                let unit = top().join(format!("units/systemd/{daemon}.service"));
+                let unit = std::fs::read_to_string(unit).unwrap();
+                let user = unit.lines().find_map(|line| line.strip_prefix("User="));
+                let owner = format!(
+                    "<annotate key=\"org.freedesktop.policykit.owner\">unix-user:{}</annotate>",
+                    user.unwrap()
+                );
+                assert!(
+                    action.contains(&owner),
+                    "{}: {id} is not {owner}",
+                    path.display()
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn each_interface_is_compared_with_a_live_object() {
     let tests = tests();
