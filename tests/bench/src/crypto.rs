@@ -1,6 +1,8 @@
 //! The set `crypto`: sealing a file against a bare loop over AWS-LC and against age, and the
 //! resonance transform against NumPy's matrix product.
 
+mod signatures;
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ const SMALL: u64 = 64 << 20;
 /// # Errors
 /// When quantumctl isn't beside this program, or anything doesn't work.
 pub fn measure(print: Print<'_>) -> Result<(), Failure> {
+    signatures::measure(print)?;
     files(print)?;
     transform(print)
 }
