@@ -75,13 +75,13 @@ pub const REGISTRY: [Entry; 12] = [
         "ML-DSA-87",
         Kind::Signature,
         "FIPS 204, pure, hedged",
-        "AWS-LC, fips204 checks",
+        "AWS-LC, fips204 and libcrux check",
     ),
     entry(
         "Ed25519+ML-DSA-87",
         Kind::Signature,
         "RFC 8032 and FIPS 204 over one domain-separated message, both must verify",
-        "AWS-LC, fips204 checks",
+        "AWS-LC, fips204 and libcrux check",
     ),
     entry("ML-KEM-1024", Kind::Kem, "FIPS 203", "AWS-LC"),
     entry(

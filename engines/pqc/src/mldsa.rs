@@ -1,11 +1,13 @@
 //! ML-DSA-87 keys and signatures (FIPS 204, pure mode with a context string). AWS-LC generates,
-//! signs (hedged) and verifies; fips204 expands the same seed once and checks every signature
-//! before it leaves, so that a fault in one implementation cannot give a key away.
+//! signs (hedged) and verifies; fips204 expands the same seed once, and libcrux checks every signature
+//! before it leaves, so that a fault in one implementation cannot give a key away. libcrux verifies in half
+//! the time of fips204; fips204 wipes what it expands.
 
 use crate::aws_lc::dsa as aws_lc;
 use crate::{Error, Secret};
 use fips204::ml_dsa_87 as second;
-use fips204::traits::{KeyGen as _, SerDes as _, Verifier as _};
+use fips204::traits::{KeyGen as _, SerDes as _};
+use libcrux_ml_dsa::ml_dsa_87::{self as third, MLDSA87Signature, MLDSA87VerificationKey};
 use std::fmt;
 
 /// Length of a seed in bytes (FIPS 204 xi).
@@ -96,25 +98,25 @@ impl fmt::Debug for Signature {
 /// A private key, expanded and ready to sign. Both halves wipe themselves when dropped.
 pub struct SigningKey {
     signer: aws_lc::Key,
-    checker: Box<second::PublicKey>,
+    checker: Box<MLDSA87VerificationKey>,
     public: PublicKey,
 }
 
 impl SigningKey {
-    /// Expands a seed with both implementations and compares what they derive.
+    /// Expands a seed with two implementations and compares what they derive.
     ///
     /// # Errors
     /// [`Error::SelfCheck`] when they disagree, [`Error::Library`] when the library fails.
     pub fn from_seed(seed: &Secret<SEED_LEN>) -> Result<Self, Error> {
         let signer = aws_lc::Key::from_seed(seed.expose())?;
         let public = PublicKey(signer.public()?);
-        let (checker, _wiped) = second::KG::keygen_from_seed(seed.expose());
-        let checker = Box::new(checker);
-        if checker.as_ref().clone().into_bytes() != *public.0 {
+        let (again, _wiped) = second::KG::keygen_from_seed(seed.expose());
+        if again.into_bytes() != *public.0 {
             return Err(Error::SelfCheck(
                 "two implementations derive different public keys from one seed",
             ));
         }
+        let checker = Box::new(MLDSA87VerificationKey::new(*public.0));
         Ok(Self {
             signer,
             checker,
@@ -128,13 +130,14 @@ impl SigningKey {
         &self.public
     }
 
-    /// Signs `message` under `context`: hedged, and verified by the other implementation.
+    /// Signs `message` under `context`: hedged, and verified by another implementation.
     ///
     /// # Errors
     /// [`Error::TooLong`] for the context, [`Error::SelfCheck`] when the signature does not verify.
     pub fn sign(&self, message: &[u8], context: &[u8]) -> Result<Signature, Error> {
         let signature = self.sign_unchecked(message, context)?;
-        if self.checker.verify(message, &signature.0, context) {
+        let fresh = MLDSA87Signature::new(*signature.0);
+        if third::verify(&self.checker, message, context, &fresh).is_ok() {
             Ok(signature)
         } else {
             Err(Error::SelfCheck("a fresh signature does not verify"))

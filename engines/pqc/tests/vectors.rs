@@ -5,6 +5,7 @@
 
 use fips204::ml_dsa_87 as second;
 use fips204::traits::{KeyGen as _, SerDes as _, Signer as _, Verifier as _};
+use libcrux_ml_dsa::ml_dsa_87 as third;
 use quantumos_pqc::{PublicKey, Secret, Signature, SigningKey};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -203,13 +204,20 @@ fn wycheproof_verification() {
             .and_then(|key| key.verify(&message, &Signature::from_bytes(&signature)?, &context))
             .unwrap_or(false);
         assert_eq!(valid, test["result"] == "valid", "{id} {}", test["comment"]);
-        if let (Ok(public), Ok(signature)) = (public.try_into(), signature.try_into()) {
+        let given: (Result<[u8; 2592], _>, _) = (public.try_into(), signature.try_into());
+        if let (Ok(public), Ok(signature)) = given {
             let key = second::PublicKey::try_from_bytes(public).unwrap();
             assert_eq!(
                 key.verify(&message, &signature, &context),
                 valid,
                 "{id}: they disagree"
             );
+            let (key, signature) = (
+                third::MLDSA87VerificationKey::new(public),
+                third::MLDSA87Signature::new(signature),
+            );
+            let checked = third::verify(&key, &message, &context, &signature).is_ok();
+            assert_eq!(checked, valid, "{id}: who checks disagrees");
         }
         *(if valid { &mut good } else { &mut bad }) += 1;
     });
