@@ -111,3 +111,43 @@ async fn only_who_polkit_lets_gives_a_pin() {
     polkit.allow("org.quantumos.keys.unlock");
     root.unlock(Fd::from(pin.as_fd())).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_tpm_that_wrong_pins_locked_says_for_how_long() {
+    let (house, tpm) = (House::build().await, Swtpm::start().unwrap());
+    let mut settings = with_tpm(&tpm);
+    settings.protection.pin = true;
+    let running = house.serve(settings.clone()).await;
+    let root = RootKey1Proxy::new(&house.client).await.unwrap();
+    let unlock = async |pin: &str| {
+        let file = descriptor(pin);
+        root.unlock(Fd::from(file.as_fd())).await
+    };
+    unlock("the PIN").await.unwrap();
+    let made = house.create("").await;
+    running.stop().await;
+
+    let _running = house.serve(settings).await;
+    let locked = loop {
+        match unlock("a guess").await {
+            Err(Error::NotAuthorized(_)) => {}
+            other => break other,
+        }
+    };
+    let says = |answer: &Result<(), Error>| {
+        let Err(Error::Unavailable(text)) = answer else {
+            panic!("{answer:?}");
+        };
+        let words = ["locked after too many wrong PINs", "seconds"];
+        assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    };
+    says(&locked);
+    // The right one does not help now; what the daemon knows without a secret it goes on telling.
+    says(&unlock("the PIN").await);
+    assert!(!root.open().await.unwrap());
+    assert_eq!(made.label().await.unwrap(), "");
+    assert!(matches!(
+        made.sign(b"m", none()).await,
+        Err(Error::Unavailable(_))
+    ));
+}
