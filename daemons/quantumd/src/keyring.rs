@@ -12,6 +12,7 @@ use crate::store::{Enrolment, Store};
 use crate::vault::{self, Opened, Protection};
 pub use backup::{Choices, Made, Restored};
 pub use credentials::Value;
+pub use life::AtRest;
 use quantumos_pqc::SecretKey;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -71,7 +72,7 @@ macro_rules! write {
 
 mod backup;
 mod credentials;
-pub(crate) mod life;
+mod life;
 mod usage;
 
 impl Keyring {

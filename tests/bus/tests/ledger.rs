@@ -10,8 +10,11 @@ use std::io::{Read, Seek};
 use std::path::Path;
 use std::process::Stdio;
 
+use quantumd::audit::Sink;
+use quantumd::ledger::KeyLog;
 use quantumos_dbus::{Error, Ledger1Proxy};
-use quantumos_harness::Swtpm;
+use quantumos_harness::{SmallDisk, Swtpm};
+use quantumos_pqc::{RootKey, Secret};
 use serde_json::Value as Json;
 use support::{House, NOBODY, is_root, with_tpm};
 use tokio::process::Command;
@@ -285,4 +288,51 @@ async fn a_new_root_key_keeps_the_ledger_and_strangers_do_not_seal() {
         let proof = ledger.inclusion_proof(0).await;
         assert!(matches!(proof, Err(Error::NotAuthorized(_))));
     }
+}
+
+fn registration(number: u8) -> quantumd::audit::Event {
+    use quantumd::audit::{Action, Event, Who};
+    let key = quantumd::record::KeyId([number; 16]);
+    Event::of_key(Action::Create, key, 1, Who::User(0), String::new())
+}
+
+/// The ledger alone on a disk of its own, with the key that opens its signers.
+#[test]
+fn a_full_or_read_only_disk_is_told_and_what_waited_is_recorded() {
+    let place = tempfile::tempdir().unwrap();
+    let state = place.path().join("state");
+    let Some(disk) = SmallDisk::mount(&state, 512).unwrap() else {
+        return;
+    };
+    let root = Secret::from_slice("root", &[5; 32]).unwrap();
+    let kek = RootKey::new(root).kek(1).unwrap();
+    let keys = Some((&kek, &[] as &[quantumd::keyring::AtRest]));
+    let log = KeyLog::new(&state).unwrap();
+    assert_eq!(log.follow(keys), None);
+    log.record(&registration(0)).unwrap();
+    disk.fill().unwrap();
+    let error = log.record(&registration(1)).unwrap_err().to_string();
+    assert!(error.contains("No space left"), "{error}");
+    let problem = log.follow(keys).unwrap();
+    assert!(problem.contains("No space left"), "{problem}");
+    assert!(log.ready(&kek).is_err());
+    disk.empty().unwrap();
+    log.ready(&kek).unwrap();
+    assert_eq!(log.head().1, 2);
+    assert_eq!(log.head().2, 2);
+    log.close();
+    drop(log);
+
+    disk.set_read_only(true).unwrap();
+    let log = KeyLog::new(&state).unwrap();
+    let problem = log.follow(keys).unwrap();
+    assert!(problem.contains("Read-only"), "{problem}");
+    let error = log.ready(&kek).unwrap_err().to_string();
+    assert!(error.contains("Read-only"), "{error}");
+    disk.set_read_only(false).unwrap();
+    assert_eq!(log.follow(keys), None);
+    log.record(&registration(2)).unwrap();
+    assert_eq!((log.head().1, log.head().2), (3, 3));
+    assert_eq!(log.verify().unwrap().findings, []);
+    log.close();
 }

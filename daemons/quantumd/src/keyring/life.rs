@@ -16,7 +16,7 @@ use quantumos_pqc::{Algorithm, Kek, Secret, SecretKey, WrappedSeed};
 use std::sync::{Arc, PoisonError};
 
 /// A key and its grants, if they are authentic.
-pub(crate) type AtRest = (Arc<Record>, Option<Vec<Grant>>);
+pub type AtRest = (Arc<Record>, Option<Vec<Grant>>);
 
 impl Keyring {
     /// Makes a key for `owner`.
@@ -192,7 +192,7 @@ impl Keyring {
     /// Runs `work` with the key encryption key, and all keys with their grants, while nothing changes
     /// any of them; with nothing while the root key or the store isn't open. Grants that don't
     /// authenticate are `None`.
-    pub(crate) fn at_rest<T>(&self, work: impl FnOnce(Option<(&Kek, &[AtRest])>) -> T) -> T {
+    pub fn at_rest<T>(&self, work: impl FnOnce(Option<(&Kek, &[AtRest])>) -> T) -> T {
         let slot = lock(&self.store);
         let opened = slot.as_ref().and_then(|_| self.opened().ok());
         let Some(opened) = opened else {

@@ -8,7 +8,7 @@ use super::signers::Signers;
 use super::store::Store;
 use crate::Error;
 use crate::audit::{self, Sink};
-use crate::keyring::life::AtRest;
+use crate::keyring::AtRest;
 use crate::record::now;
 use quantumos_ledger::entry::{EntryType, Event};
 use quantumos_ledger::history::KeyLedger;
