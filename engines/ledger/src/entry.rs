@@ -16,6 +16,8 @@ pub enum EntryType {
     Capability,
     /// A key signs no more.
     Revocation,
+    /// A key left the store, wrapped for somebody else.
+    Export,
     /// A secret for units was set, replaced, granted, taken back or removed.
     CredentialChange,
     /// A secret was given to a unit, or denied it.
@@ -26,11 +28,12 @@ pub enum EntryType {
 
 impl EntryType {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Registration,
         Self::Rotation,
         Self::Capability,
         Self::Revocation,
+        Self::Export,
         Self::CredentialChange,
         Self::CredentialAccess,
         Self::Commit,
@@ -44,6 +47,7 @@ impl EntryType {
             Self::Rotation => "key_rotation",
             Self::Capability => "capability_assignment",
             Self::Revocation => "revocation",
+            Self::Export => "key_export",
             Self::CredentialChange => "credential_change",
             Self::CredentialAccess => "credential_access",
             Self::Commit => "atomic_commit",

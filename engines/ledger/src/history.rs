@@ -169,6 +169,7 @@ impl KeyLedger {
                 assign(&mut state.capabilities, &event.data)?;
                 state
             }
+            EntryType::Export => active()?,
             EntryType::Revocation => KeyState {
                 revoked: Some(self.next),
                 ..active()?
@@ -253,13 +254,13 @@ mod tests {
 
     #[test]
     fn a_life_is_recorded_and_contradictions_are_refused() {
-        use EntryType::{Capability, CredentialAccess, Registration, Revocation, Rotation};
+        use EntryType::{Capability, CredentialAccess, Export, Registration, Revocation, Rotation};
         let without = |name: &str, mut event: Event| {
             event.data.remove(name);
             event
         };
         let mut ledger = KeyLedger::default();
-        let steps: [(Event, Result<(), &str>); 23] = [
+        let steps: [(Event, Result<(), &str>); 25] = [
             (event(Rotation, "a", 2), Err("never registered")),
             (event(Registration, "a", 0), Err("version")),
             (event(Registration, "", 1), Err("key_id")),
@@ -301,10 +302,12 @@ mod tests {
                 Ok(()),
             ),
             (commit(2), Err("data.entries")),
-            (commit(6), Ok(())),
+            (event(Export, "b", 1), Err("never registered")),
+            (event(Export, "a", 1), Ok(())),
+            (commit(7), Ok(())),
             (event(Revocation, "a", 1), Ok(())),
-            (event(Revocation, "a", 1), Err("revoked by entry 7")),
-            (event(Rotation, "a", 9), Err("revoked by entry 7")),
+            (event(Revocation, "a", 1), Err("revoked by entry 8")),
+            (event(Rotation, "a", 9), Err("revoked by entry 8")),
         ];
         for (event, wanted) in steps {
             let before = ledger.clone();
@@ -322,8 +325,8 @@ mod tests {
             Some(&KeyState {
                 registered: 0,
                 version: 3,
-                last: 7,
-                revoked: Some(7),
+                last: 8,
+                revoked: Some(8),
                 capabilities: BTreeMap::from([("user 1".into(), "sign".into())]),
             })
         );

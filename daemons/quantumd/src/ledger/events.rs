@@ -53,6 +53,10 @@ fn of_key(line: &audit::Event) -> Option<(EntryType, Object)> {
         Action::Rotate => (EntryType::Rotation, with_version(data)),
         Action::Grant => (EntryType::Capability, data.with("granted", true)),
         Action::Ungrant => (EntryType::Capability, data.with("granted", false)),
+        Action::Backup => (
+            EntryType::Export,
+            with_version(data).with("detail", line.detail.as_str()),
+        ),
         Action::Revoke => (
             EntryType::Revocation,
             data.with("reason", line.detail.as_str()),

@@ -69,17 +69,18 @@ fn what_happens_to_keys_is_recorded_signed_and_proved() {
     refused.refusal = Some("no".into());
     log.record(&refused).unwrap();
     log.record(&line(Action::Ungrant, &key, 0)).unwrap();
+    log.record(&line(Action::Backup, &key, 2)).unwrap();
     log.record(&line(Action::Revoke, &key, 2)).unwrap();
     let (origin, size, signed) = log.head();
     assert!(
         origin.starts_with("quantumos/") && origin.ends_with("/keys"),
         "{origin}"
     );
-    assert_eq!((size, signed), (5, 5));
+    assert_eq!((size, signed), (6, 6));
     let seal = log.seal().unwrap();
     let sealed = Seal::parse(&seal).unwrap();
     sealed.verify(&sealed.keys).unwrap();
-    assert_eq!(sealed.checkpoint.size, 6);
+    assert_eq!(sealed.checkpoint.size, 7);
     assert_eq!(
         types(&log),
         [
@@ -87,6 +88,7 @@ fn what_happens_to_keys_is_recorded_signed_and_proved() {
             "key_rotation",
             "capability_assignment",
             "capability_assignment",
+            "key_export",
             "revocation",
             "atomic_commit"
         ]
@@ -104,26 +106,26 @@ fn what_happens_to_keys_is_recorded_signed_and_proved() {
     );
     let report = log.verify().unwrap();
     assert_eq!(report.findings, []);
-    assert_eq!((report.signed, report.sealed), (Some(6), Some(6)));
-    for index in 0..6 {
+    assert_eq!((report.signed, report.sealed), (Some(7), Some(7)));
+    for index in 0..7 {
         let proof = log.inclusion(index).unwrap();
         let entry = proof.extra.clone().unwrap();
-        assert_eq!(proof.verify(&entry, &report.keys).unwrap().size, 6);
+        assert_eq!(proof.verify(&entry, &report.keys).unwrap().size, 7);
         log.consistency(index)
             .unwrap()
             .verify(&report.keys)
             .unwrap();
     }
-    assert!(log.inclusion(6).is_err() && log.consistency(7).is_err());
+    assert!(log.inclusion(7).is_err() && log.consistency(8).is_err());
     assert!(matches!(log.entries(0, 6, 10), Err(Error::TooLarge { .. })));
     // Another process of the daemon goes on where this one was.
     drop(log);
     let log = KeyLog::new(state.path()).unwrap();
     assert_eq!(log.follow(Some((&kek(), &[]))), None);
-    assert_eq!(log.head(), (origin, 6, 6));
+    assert_eq!(log.head(), (origin, 7, 7));
     log.record(&line(Action::Create, &record(2), 1)).unwrap();
-    assert_eq!(log.head().1, 7);
-    assert_eq!(log.verify().unwrap().sealed, Some(6));
+    assert_eq!(log.head().1, 8);
+    assert_eq!(log.verify().unwrap().sealed, Some(7));
 }
 
 #[test]
