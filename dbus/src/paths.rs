@@ -34,6 +34,8 @@ pub mod path {
     pub const SECURITY: &str = "/org/quantumos/security";
     /// Collection of alerts; an alert is a child named by its id.
     pub const ALERTS: &str = "/org/quantumos/security/alerts";
+    /// Collection of responses; a response is a child named by its id.
+    pub const RESPONSES: &str = "/org/quantumos/security/responses";
     /// Windows of what units do, for who learns from them.
     pub const WINDOWS: &str = "/org/quantumos/security/windows";
     /// Root object of resource-ai.

@@ -17,7 +17,7 @@ Exit status:
   2  wrong usage, or an argument that the service refused
   3  the bus or a service that is needed is not running
   4  not authorised
-  5  no such key, alert, decision, unit or dimension
+  5  no such key, alert, response, decision, process, unit or dimension
   6  not supported or not available on this host
   7  the signature, ledger, seal or proof does not verify, or what was sealed does not open
 

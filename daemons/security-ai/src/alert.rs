@@ -31,6 +31,9 @@ pub struct Alert {
     pub class: String,
     /// Process id.
     pub pid: u32,
+    /// When the process started, in clock ticks since boot; 0 while unknown.
+    #[serde(default)]
+    pub start: u64,
     /// Real user id.
     pub uid: u32,
     /// User name.
@@ -141,6 +144,7 @@ impl Alert {
             time,
             class: view.class().name().into(),
             pid: view.context.process.pid,
+            start: view.identity().start,
             uid: view.context.uid,
             user: view.accounts.get(view.context.uid).name.clone(),
             unit: unit(view),
@@ -171,6 +175,7 @@ impl Alert {
             time: message.time,
             class: Class::Log.name().into(),
             pid: message.number(Field::JournalPid),
+            start: 0,
             uid,
             user: accounts.get(uid).name.clone(),
             unit: shown(message.first(Field::SystemdUnit)),
@@ -196,6 +201,7 @@ impl Alert {
             time,
             class: "tampering".into(),
             pid: std::process::id(),
+            start: 0,
             uid,
             user: accounts.get(uid).name.clone(),
             unit: String::new(),

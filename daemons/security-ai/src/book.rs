@@ -200,6 +200,7 @@ pub(crate) mod tests {
             time,
             class: "process_creation".into(),
             pid: 7,
+            start: 70,
             uid: 0,
             user: "root".into(),
             unit: "a.service".into(),

@@ -9,6 +9,13 @@ use crate::journal::Journal;
 use crate::keeper::{Ask, Keeper};
 use crate::objects::{Alerts, Security, SharedBook};
 use crate::proc::Proc;
+use crate::response;
+use crate::response::automatic::Pace;
+use crate::response::bus::Responses1;
+use crate::response::facts::Host;
+use crate::response::hands::Hands;
+use crate::response::history::History;
+use crate::response::responder::{self, Order, Responder, SharedHistory};
 use crate::scorer::Scorer;
 use crate::settings::Settings;
 use crate::source::{EventSource, Kernel};
@@ -18,24 +25,29 @@ use crate::watcher::{self, Command, Commander};
 use crate::windows::Windows;
 use quantumos_dbus::{SERVICES, Service, path};
 use quantumos_ebpf::{Class, Coverage, State};
+use quantumos_service::systemd::Systemd;
 use quantumos_service::{BoxError, Context, Daemon};
 use std::collections::{BTreeSet, HashMap};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Alerts that may wait for the bus before the thread that takes events does.
 const QUEUE: usize = 1024;
 /// Windows that may wait to be written down.
 const WINDOW_QUEUE: usize = 256;
+/// Alerts that may wait for a response.
+const RESPONSE_QUEUE: usize = 256;
 
 /// The surroundings that tests replace.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
     /// Where processes are read.
     pub proc: PathBuf,
+    /// Where the unified hierarchy of control groups is.
+    pub groups: PathBuf,
     /// The journal's socket.
     pub journal: PathBuf,
     /// The program that reads the journal.
@@ -46,6 +58,7 @@ impl Default for Surroundings {
     fn default() -> Self {
         Self {
             proc: "/proc".into(),
+            groups: "/sys/fs/cgroup".into(),
             journal: "/run/systemd/journal/socket".into(),
             journalctl: "/usr/bin/journalctl".into(),
         }
@@ -56,6 +69,7 @@ impl Default for Surroundings {
 pub struct SecurityAi {
     control: Arc<Control>,
     asks: mpsc::Sender<Ask>,
+    orders: mpsc::Sender<Order>,
     commander: Option<Commander>,
     thread: Option<JoinHandle<()>>,
 }
@@ -74,12 +88,21 @@ impl Daemon for SecurityAi {
     async fn reload(&mut self, settings: Settings) -> Result<(), BoxError> {
         self.control.configure(settings.clone()).await?;
         crate::objects::ask(&self.asks, |done| Ask::Configure(settings.alerts, done)).await?;
+        let (done, configured) = oneshot::channel();
+        let order = Order::Configure(settings.responses, done);
+        self.orders.send(order).await?;
+        configured.await?;
         Ok(())
     }
 
     async fn stop(mut self) {
         if let Some(commander) = self.commander.take() {
             commander.send(Command::Stop);
+        }
+        // First who acts: what holds goes on, and the probes that hold some of it go after.
+        let (done, stopped) = oneshot::channel();
+        if self.orders.send(Order::Stop(done)).await.is_ok() {
+            let _ = stopped.await;
         }
         let (done, stopped) = oneshot::channel();
         if self.asks.send(Ask::Stop(done)).await.is_ok() {
@@ -118,9 +141,12 @@ impl SecurityAi {
         control::report(&status, &ruling, &list.partial).await;
 
         let (output, outputs) = mpsc::channel(QUEUE);
+        let proc = Proc::new(&surroundings.proc);
+        let boot = boot_id(&surroundings.proc);
+        let shown = settings.responses.clone();
         let detector = Detector::new(
             ruling.clone(),
-            Proc::new(surroundings.proc),
+            proc.clone(),
             settings.events.processes as usize,
         )?;
         let follow = follower::Settings {
@@ -187,20 +213,52 @@ impl SecurityAi {
             }
         };
         let (asks, inbox) = mpsc::channel(64);
+        let book = SharedBook::new(book);
+        let (orders, ordered) = mpsc::channel(RESPONSE_QUEUE);
+        let (grades, told) = watch::channel(Arc::new(settings.responses.grades()));
         let lost = Arc::new(AtomicU64::new(0));
         let keeper = Keeper {
             connection: connection.clone(),
             status: status.clone(),
             authority: authority.clone(),
-            book: SharedBook::new(book),
+            book: book.clone(),
             store,
-            journal: Journal::new(surroundings.journal),
+            journal: Journal::new(&surroundings.journal),
             lost: lost.clone(),
             coverage: coverage.clone(),
             asks: asks.clone(),
             signalled: HashMap::new(),
             counted: BTreeSet::new(),
             due: None,
+            grades: told,
+            responder: orders.clone(),
+        };
+        let host = Host::new(proc.clone(), surroundings.groups);
+        let mut history = History::new(settings.responses.keep as usize);
+        let (responses, said) =
+            response::store::Store::open(&directories.state, &directories.runtime, &mut history);
+        said.iter()
+            .for_each(|sentence| tracing::warn!("{sentence}"));
+        let mut responder = Responder {
+            connection: connection.clone(),
+            authority: authority.clone(),
+            status: status.clone(),
+            history: SharedHistory::new(history),
+            store: Some(responses),
+            book,
+            journal: Journal::new(surroundings.journal),
+            hands: Hands {
+                proc: proc.clone(),
+                systemd: Systemd::new(&connection),
+                probes: commander.clone(),
+            },
+            protection: settings.responses.protection(responder::own(&host)),
+            host,
+            settings: settings.responses.clone(),
+            grades,
+            pace: Pace::default(),
+            boot,
+            orders: orders.clone(),
         };
         let control = Arc::new(Control::new(
             directories.root.clone(),
@@ -223,6 +281,15 @@ impl SecurityAi {
             )
             .await?;
         server.at(path::ALERTS, zbus::fdo::ObjectManager).await?;
+        let collection = Responses1 {
+            connection: connection.clone(),
+            authority: authority.clone(),
+            orders: orders.clone(),
+            settings: RwLock::new(shown),
+        };
+        server.at(path::RESPONSES, collection).await?;
+        server.at(path::RESPONSES, zbus::fdo::ObjectManager).await?;
+        responder.recover().await?;
         server
             .at(
                 path::SECURITY,
@@ -240,13 +307,21 @@ impl SecurityAi {
         server.at(path::WINDOWS, waiting).await?;
         tokio::spawn(scorer.run(windows));
         tokio::spawn(keeper.run(outputs, inbox));
+        tokio::spawn(responder.run(ordered));
         Ok(Self {
             control,
             asks,
+            orders,
             commander,
             thread,
         })
     }
+}
+
+/// What the kernel calls this boot; empty where it does not say, and then all boots are taken for one.
+fn boot_id(proc: &Path) -> String {
+    let read = std::fs::read_to_string(proc.join("sys/kernel/random/boot_id"));
+    read.map(|text| text.trim().to_owned()).unwrap_or_default()
 }
 
 fn nothing_covered(reason: &str) -> Vec<Coverage> {

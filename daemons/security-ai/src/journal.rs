@@ -2,6 +2,8 @@
 //! Field names are stable: `QUANTUMOS_*`, and one MESSAGE_ID for each kind of entry.
 
 use crate::alert::Alert;
+use crate::response::grade::Grade;
+use crate::response::record::{About, By, Response, State};
 use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,10 @@ use std::path::{Path, PathBuf};
 pub const ALERT_ID: &str = "5d9b8a2c41f64e0d9e3a7c06b1f2d854";
 /// MESSAGE_ID of a report of lost events.
 pub const LOST_ID: &str = "c3e1f7a05b2d4c8f86d90e4b7a1c3f62";
+/// MESSAGE_ID of what became of a response.
+pub const RESPONSE_ID: &str = "7b0f5a64c9e14d27a1d83f52e6c4b910";
+/// MESSAGE_ID of a response that was asked for and refused.
+pub const REFUSAL_ID: &str = "e2941c7d0b6a4f35b8f7d60c19a3524e";
 
 /// A journal to write to.
 #[derive(Debug)]
@@ -51,6 +57,43 @@ impl Journal {
         self.send(&entry.0)
     }
 
+    /// Writes what became of a response.
+    ///
+    /// # Errors
+    /// When there is no journal, or it takes no entry.
+    pub fn response(&mut self, response: &Response) -> io::Result<()> {
+        let (grade, state) = (response.grade.name(), response.state.name());
+        let mut message = format!("{grade} {state}: {}", response.effect);
+        for (word, text) in [("; ", &response.detail), (", because ", &response.reason)] {
+            if !text.is_empty() {
+                message.push_str(word);
+                message.push_str(text);
+            }
+        }
+        let mut entry = Entry::new(priority(response), RESPONSE_ID, &message);
+        entry.add("QUANTUMOS_RESPONSE", &response.id.to_string());
+        entry.add("QUANTUMOS_STATE", state);
+        entry.add("QUANTUMOS_SCOPE", response.scope.name());
+        entry.add("QUANTUMOS_EFFECT", &response.effect);
+        entry.add("QUANTUMOS_DETAIL", &response.detail);
+        entry.add("QUANTUMOS_REASON", &response.reason);
+        entry.add("QUANTUMOS_EXPIRES", &response.expires.to_string());
+        entry.about(response.grade, &response.about, &response.by);
+        self.send(&entry.0)
+    }
+
+    /// Writes that a response was asked for and not done.
+    ///
+    /// # Errors
+    /// When there is no journal, or it takes no entry.
+    pub fn refusal(&mut self, grade: Grade, about: &About, by: &By, why: &str) -> io::Result<()> {
+        let message = format!("{} refused to {}: {why}", grade.name(), by.name());
+        let mut entry = Entry::new(5, REFUSAL_ID, &message);
+        entry.add("QUANTUMOS_DETAIL", why);
+        entry.about(grade, about, by);
+        self.send(&entry.0)
+    }
+
     fn send(&mut self, entry: &[u8]) -> io::Result<()> {
         let socket = match self.socket.take() {
             Some(socket) => socket,
@@ -84,6 +127,27 @@ impl Entry {
         entry
     }
 
+    /// What a response is about, and who wanted it.
+    fn about(&mut self, grade: Grade, about: &About, by: &By) {
+        self.add("QUANTUMOS_GRADE", grade.name());
+        self.add("QUANTUMOS_BY", by.name());
+        if let By::User(uid, _) = by {
+            self.add("QUANTUMOS_BY_UID", &uid.to_string());
+        }
+        if about.pid != 0 {
+            self.add("QUANTUMOS_PID", &about.pid.to_string());
+        }
+        if about.alert != 0 {
+            self.add("QUANTUMOS_ALERT", &about.alert.to_string());
+        }
+        self.add("QUANTUMOS_UNIT", &about.unit);
+        self.add("QUANTUMOS_EXECUTABLE", &about.executable);
+        self.add("QUANTUMOS_RULE", &about.rule);
+        self.add("QUANTUMOS_RULE_TITLE", &about.title);
+        self.add("QUANTUMOS_LEVEL", &about.level);
+        self.add("QUANTUMOS_EXPLANATION", &about.evidence);
+    }
+
     /// A field in the form that can hold any bytes, newlines among them.
     fn add(&mut self, name: &str, value: &str) {
         if value.is_empty() {
@@ -99,6 +163,16 @@ impl Entry {
         }
         self.0.extend_from_slice(value.as_bytes());
         self.0.push(b'\n');
+    }
+}
+
+/// What was done to something is worth a notice, what was not done that should have been an error.
+fn priority(response: &Response) -> u8 {
+    match (response.state, response.grade) {
+        (State::Failed | State::Refused, _) => 3,
+        (State::Done, Grade::Observe) => 6,
+        (State::Done | State::Applied, _) => 4,
+        _ => 5,
     }
 }
 

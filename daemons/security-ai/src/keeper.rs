@@ -9,6 +9,8 @@ use crate::control::SharedCoverage;
 use crate::follower::Said;
 use crate::journal::Journal;
 use crate::objects::{AlertObject, Security, SharedBook, alert_path, details};
+use crate::response::automatic::{Grades, Occasion};
+use crate::response::responder::Order;
 use crate::settings::Alerts as AlertSettings;
 use crate::store::{Change, Store};
 use crate::watcher::Output;
@@ -19,7 +21,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use zbus::Connection;
 use zbus::object_server::SignalEmitter;
@@ -59,6 +61,9 @@ pub struct Keeper {
     /// Alerts that were counted since.
     pub(crate) counted: BTreeSet<u64>,
     pub(crate) due: Option<Instant>,
+    /// Which alerts call for a response, and who makes it.
+    pub(crate) grades: watch::Receiver<Arc<Grades>>,
+    pub(crate) responder: mpsc::Sender<Order>,
 }
 
 impl Keeper {
@@ -156,16 +161,33 @@ impl Keeper {
     }
 
     fn alert(&mut self, alert: Alert, raised: &mut Vec<u64>, removed: &mut Vec<u64>) {
-        match self.book.lock().add(alert) {
+        // Equal alerts fold into one, but each of their processes is answered.
+        let occasion = Occasion {
+            rule: &alert.rule,
+            level: &alert.level,
+            class: &alert.class,
+            unit: &alert.unit,
+        };
+        let grade = self.grades.borrow().of(&occasion);
+        let answered = grade.map(|grade| (grade, Box::new(alert.clone())));
+        let id = match self.book.lock().add(alert) {
             Outcome::Raised { id, removed: gone } => {
                 raised.push(id);
                 removed.extend(gone);
+                id
             }
             Outcome::Folded { id } => {
                 if !raised.contains(&id) {
                     self.counted.insert(id);
                 }
+                id
             }
+        };
+        if let Some((grade, alert)) = answered
+            && let Err(error) = self.responder.try_send(Order::Occasion(grade, id, alert))
+        {
+            // Alerts don't wait for responses; the alert stands all the same.
+            tracing::error!(alert = id, %error, "no automatic response");
         }
     }
 

@@ -1,7 +1,8 @@
 //! Detection over eBPF events with Sigma rules, as alerts on D-Bus, in the journal and in a file.
 //!
 //! Events are taken by one thread ([`watcher`]), which keeps the processes ([`process`]) and asks the rules
-//! ([`detector`]). Alerts go to one task ([`keeper`]), which folds, stores, shows and signals them;
+//! ([`detector`]). Alerts go to one task ([`keeper`]), which folds, stores, shows and signals them; another one
+//! ([`response`]) does something about them;
 //! windows of what units do ([`windows`]) wait for who learns from them ([`spool`]). The daemon
 //! ([`SecurityAi`]) runs on any connection and any [`source::EventSource`].
 
@@ -27,6 +28,7 @@ pub mod observed;
 pub mod own;
 pub mod proc;
 pub mod process;
+pub mod response;
 pub mod rules;
 pub mod scorer;
 mod settings;

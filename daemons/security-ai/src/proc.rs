@@ -34,10 +34,15 @@ impl Proc {
     pub fn process(&self, pid: u32) -> Option<Process> {
         let folder = self.root.join(pid.to_string());
         let stat = read(&folder.join("stat"))?;
-        let (comm, parent_pid, start) = parse_stat(&stat)?;
+        let Stat {
+            comm,
+            parent: parent_pid,
+            start,
+            ..
+        } = parse_stat(&stat)?;
         let parent_start = read(&self.root.join(parent_pid.to_string()).join("stat"));
         let parent_start = parent_start
-            .and_then(|stat| Some(parse_stat(&stat)?.2))
+            .and_then(|stat| Some(parse_stat(&stat)?.start))
             .unwrap_or(0);
         let executable =
             fs::read_link(folder.join("exe")).map(|path| path.as_os_str().as_bytes().to_vec());
@@ -74,12 +79,66 @@ impl Proc {
     pub fn unit(&self, identity: Identity) -> Option<String> {
         let folder = self.root.join(identity.pid.to_string());
         let text = read(&folder.join("cgroup"))?;
-        let (_, _, start) = parse_stat(&read(&folder.join("stat"))?)?;
+        let start = parse_stat(&read(&folder.join("stat"))?)?.start;
         if start != identity.start {
             return None;
         }
         crate::unit::of_proc_file(&String::from_utf8_lossy(&text))
     }
+
+    /// The folder of a process.
+    #[must_use]
+    pub fn folder(&self, pid: u32) -> PathBuf {
+        self.root.join(pid.to_string())
+    }
+
+    /// The numbers of all processes.
+    pub fn pids(&self) -> impl Iterator<Item = u32> {
+        let entries = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+    }
+
+    /// The process that has this number now.
+    #[must_use]
+    pub fn identity(&self, pid: u32) -> Option<Identity> {
+        let stat = read(&self.folder(pid).join("stat"))?;
+        let start = parse_stat(&stat)?.start;
+        Some(Identity { pid, start })
+    }
+
+    /// The process's parent, whether it is a thread of the kernel, and whether it has ended and waits for its parent.
+    #[must_use]
+    pub fn nature(&self, pid: u32) -> Option<(u32, bool, bool)> {
+        let stat = read(&self.folder(pid).join("stat"))?;
+        let stat = parse_stat(&stat)?;
+        let kernel = stat.flags & KERNEL_THREAD != 0;
+        Some((
+            stat.parent,
+            kernel,
+            matches!(stat.state, b'Z' | b'X' | b'x'),
+        ))
+    }
+
+    /// A file of a process's folder, its first 4096 bytes, as text.
+    #[must_use]
+    pub fn text(&self, pid: u32, name: &str) -> Option<String> {
+        let bytes = read(&self.folder(pid).join(name))?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// `PF_KTHREAD` of the kernel.
+const KERNEL_THREAD: u64 = 0x0020_0000;
+
+/// What is used of `/proc/PID/stat`.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat<'a> {
+    comm: &'a [u8],
+    state: u8,
+    parent: u32,
+    flags: u64,
+    /// In ticks.
+    start: u64,
 }
 
 fn read(path: &Path) -> Option<Vec<u8>> {
@@ -92,16 +151,24 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Name, parent and start in ticks. The name is in parentheses and may hold parentheses itself.
-fn parse_stat(stat: &[u8]) -> Option<(&[u8], u32, u64)> {
+/// The name is in parentheses and may hold parentheses itself.
+fn parse_stat(stat: &[u8]) -> Option<Stat<'_>> {
     let open = stat.iter().position(|byte| *byte == b'(')?;
     let close = stat.iter().rposition(|byte| *byte == b')')?;
     let comm = stat.get(open + 1..close)?;
     let rest = std::str::from_utf8(stat.get(close + 1..)?).ok()?;
     let mut fields = rest.split_ascii_whitespace();
-    let parent = fields.nth(1)?.parse().ok()?;
-    let start = fields.nth(17)?.parse().ok()?;
-    Some((comm, parent, start))
+    let state = *fields.next()?.as_bytes().first()?;
+    let parent = fields.next()?.parse().ok()?;
+    let flags = fields.nth(4)?.parse().ok()?;
+    let start = fields.nth(12)?.parse().ok()?;
+    Some(Stat {
+        comm,
+        state,
+        parent,
+        flags,
+        start,
+    })
 }
 
 #[cfg(test)]
@@ -121,12 +188,25 @@ mod tests {
         assert_eq!(this.parent.pid, std::os::unix::process::parent_id());
         assert!(proc.processes().any(|process| process == this));
         assert_eq!(proc.process(u32::MAX), None);
+        assert_eq!(proc.identity(this.identity.pid), Some(this.identity));
+        let parent = std::os::unix::process::parent_id();
+        assert_eq!(
+            proc.nature(std::process::id()),
+            Some((parent, false, false))
+        );
     }
 
     #[test]
     fn names_may_be_hostile() {
         let stat = b"7 (a) R 1 (b) S 42 7 7 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 777 1 2";
-        assert_eq!(parse_stat(stat), Some((&b"a) R 1 (b"[..], 42, 777)));
+        let wanted = Stat {
+            comm: b"a) R 1 (b",
+            state: b'S',
+            parent: 42,
+            flags: 4_194_304,
+            start: 777,
+        };
+        assert_eq!(parse_stat(stat), Some(wanted));
         for wrong in [
             &b""[..],
             b"7 x",

@@ -4,6 +4,7 @@
 //! used again is another process. Ended processes are kept a while, because their children outlive them.
 
 use quantumos_ebpf::{ExecEvent, ForkEvent, ProcessKey};
+use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ const KEPT_COMMAND_LINE: usize = 1024;
 const MAX_ANCESTORS: usize = 16;
 
 /// A process safe against reuse of its number: start in clock ticks, which both the probes and `/proc` give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Identity {
     /// Thread group id in the root namespace.
     pub pid: u32,

@@ -201,6 +201,7 @@ fn alert(closed: &Closed, verdict: &Verdict, manifest: &Manifest) -> Alert {
         time: window.start.saturating_add(window.length),
         class: "window".into(),
         pid: closed.pid,
+        start: 0,
         uid: closed.uid,
         user: Accounts::default().get(closed.uid).name.clone(),
         unit: printable(closed.unit.as_bytes(), 256),

@@ -1,5 +1,6 @@
 //! What security-ai can be told, in `security-ai.toml`.
 
+use crate::response::settings::Responses;
 use quantumos_detect::{Level, Options};
 use quantumos_service::Invalid;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,8 @@ pub struct Settings {
     pub windows: Windows,
     /// The model of this host.
     pub model: Model,
+    /// What is done about alerts.
+    pub responses: Responses,
 }
 
 /// Which rules' alerts are raised.
@@ -202,7 +205,7 @@ impl quantumos_service::Settings for Settings {
                 ));
             }
         }
-        Ok(())
+        self.responses.validate()
     }
 }
 

@@ -12,6 +12,7 @@ mod logging;
 pub mod memory;
 mod notify;
 mod status;
+pub mod systemd;
 
 pub use authority::{Authority, Caller};
 pub use command_line::Directories;

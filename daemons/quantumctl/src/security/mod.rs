@@ -1,9 +1,10 @@
-//! `quantumctl security`: alerts, rules and coverage of security-ai.
+//! `quantumctl security`: alerts, responses, rules and coverage of security-ai.
 //! What needs no daemon (checking rule files) runs without a bus.
 
 mod check;
 pub mod model;
 mod render;
+mod respond;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -52,6 +53,12 @@ pub enum SecurityCommand {
         /// Which one, as `alerts` lists it
         id: String,
     },
+    /// Do something about an alert, a process or a unit, or say what would be done
+    Respond(respond::RespondArgs),
+    /// Undo responses
+    Undo(respond::UndoArgs),
+    /// List the responses, or show one
+    Responses(respond::ResponsesArgs),
     /// List the rules, or do something with them
     Rules(RulesArgs),
     /// Show which classes of event are seen, and how
@@ -171,6 +178,9 @@ pub async fn run(bus: &Bus, output: &Output, command: &SecurityCommand) -> Resul
                 render::alerts(&alerts, output.style, &output.zone)
             })
         }
+        SecurityCommand::Respond(args) => respond::respond(bus, output, args).await,
+        SecurityCommand::Undo(args) => respond::undo(bus, output, args).await,
+        SecurityCommand::Responses(args) => respond::responses(bus, output, args).await,
         SecurityCommand::Rules(args) => rules(bus, output, args).await,
         SecurityCommand::Coverage => {
             let security: Security = bus.record(SECURITY, ROOT, SECURITY).await?;

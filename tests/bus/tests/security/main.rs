@@ -4,8 +4,11 @@
 
 mod alerts;
 mod disk;
+mod manager;
 mod messages;
 mod policy;
+mod responses;
+mod responses_units;
 mod service;
 mod stage;
 mod windows;

@@ -3,14 +3,14 @@
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use quantumos_dbus::{Alert1Proxy, SERVICES, Service, path};
 use quantumos_ebpf::{
-    Class, Context as EventContext, Coverage, Event, ExecEvent, ProcessKey, ProgramStatistics,
-    State, Watch,
+    Class, Context as EventContext, Coverage, Denial, Event, ExecEvent, ProcessKey,
+    ProgramStatistics, State, Watch,
 };
 use quantumos_harness::PrivateBus;
 use quantumos_service::{BoxError, Context, Daemon, Running};
 use security_ai::source::{Counters, EventSource};
 use security_ai::{SecurityAi, Settings, Surroundings};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -28,6 +28,7 @@ pub struct Given {
     pub events: Arc<Mutex<VecDeque<Event>>>,
     pub lost: Arc<Mutex<u64>>,
     pub watches: Arc<Mutex<Vec<Watch>>>,
+    pub denied: Arc<Mutex<BTreeSet<Denial>>>,
     ready: Arc<EventFd>,
 }
 
@@ -37,6 +38,7 @@ impl Given {
             events: Arc::default(),
             lost: Arc::default(),
             watches: Arc::default(),
+            denied: Arc::default(),
             ready: Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK).unwrap()),
         }
     }
@@ -81,6 +83,20 @@ impl EventSource for Given {
         Ok(())
     }
 
+    fn deny(&mut self, denial: Denial, on: bool) -> Result<(), String> {
+        let mut denied = self.denied.lock().unwrap();
+        let changed = if on {
+            denied.insert(denial)
+        } else {
+            denied.remove(&denial)
+        };
+        if changed {
+            Ok(())
+        } else {
+            Err(format!("{denial:?} was {on} already"))
+        }
+    }
+
     fn coverage(&self) -> Vec<Coverage> {
         let row = |class| Coverage {
             class,
@@ -115,6 +131,7 @@ impl Daemon for Tested {
             .and_then(|sources| sources.get(&root).cloned());
         let surroundings = Surroundings {
             proc: root.join("proc"),
+            groups: root.join("groups"),
             journal: root.join("journal"),
             journalctl: root.join("journalctl"),
         };

@@ -6,6 +6,7 @@ mod credentials;
 mod dimensions;
 mod keys;
 mod resource;
+mod responses;
 mod security;
 mod services;
 

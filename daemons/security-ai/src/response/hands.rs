@@ -1,0 +1,317 @@
+//! What acts: signals by pidfd, units through systemd, executions through the probes. It does what a plan says and
+//! knows nothing of why.
+
+use super::plan::Act;
+use super::record::Before;
+use crate::proc::Proc;
+use crate::process::Identity;
+use crate::watcher::{Command, Commander};
+use nix::libc::{AF_INET, AF_INET6};
+use nix::poll::{PollFd, PollFlags, poll};
+use quantumos_ebpf::Denial;
+use quantumos_service::systemd::{Systemd, SystemdError, unit_interface};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, OwnedFd};
+use zbus::Variant;
+
+/// How long the end of a process that was killed is waited for, in milliseconds.
+const DYING: u16 = 5000;
+/// Networks as systemd has them: family, address, bits.
+type Networks = Vec<(i32, Vec<u8>, u32)>;
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// The target is not there any more.
+    Gone(String),
+    /// It was refused: nothing has changed.
+    Refused(String),
+    /// There was no answer: it may have been done.
+    Unsure(String),
+}
+
+impl Trouble {
+    /// In words.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Gone(text) | Self::Refused(text) | Self::Unsure(text) => text,
+        }
+    }
+}
+
+impl From<SystemdError> for Trouble {
+    fn from(error: SystemdError) -> Self {
+        match error {
+            SystemdError::NoSuchUnit => Self::Gone("the unit is not there any more".into()),
+            SystemdError::Refused(reason) => Self::Refused(reason),
+            SystemdError::NoAnswer(reason) => Self::Unsure(reason),
+        }
+    }
+}
+
+/// What acts.
+#[derive(Debug, Clone)]
+pub struct Hands {
+    pub(crate) proc: Proc,
+    pub(crate) systemd: Systemd,
+    pub(crate) probes: Option<Commander>,
+}
+
+impl Hands {
+    /// What has to be known to undo an act, read before it is done.
+    ///
+    /// # Errors
+    /// When the target is not there, or can't be asked; nothing should be done then.
+    pub async fn before(&self, act: &Act) -> Result<Vec<Before>, Trouble> {
+        match act {
+            Act::Throttle {
+                unit,
+                quota,
+                io_weight,
+            } => {
+                let mut before = Vec::new();
+                for (property, set) in [("CPUQuotaPerSecUSec", *quota), ("IOWeight", *io_weight)] {
+                    before.push(Before::Number {
+                        property: property.into(),
+                        was: self.number(unit, property).await?,
+                        set,
+                    });
+                }
+                Ok(before)
+            }
+            Act::Isolate(unit) => {
+                let mut before = Vec::new();
+                for property in ["IPAddressDeny", "IPAddressAllow"] {
+                    let was = self.property(unit, property).await?;
+                    let was = Networks::try_from(was).map_err(|_| {
+                        Trouble::Refused(format!("{property} of {unit} is no list of networks"))
+                    })?;
+                    before.push(Before::Networks {
+                        property: property.into(),
+                        was,
+                    });
+                }
+                Ok(before)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Does it; gives what there is to say about that, or nothing.
+    ///
+    /// # Errors
+    /// When it could not be done.
+    pub async fn act(&self, act: &Act, before: &[Before]) -> Result<String, Trouble> {
+        match act {
+            Act::None => Ok(String::new()),
+            Act::Throttle { unit, .. } => {
+                let properties = before.iter().filter_map(|before| match before {
+                    Before::Number { property, set, .. } => {
+                        Some((property.as_str(), Variant::from(*set)))
+                    }
+                    Before::Networks { .. } => None,
+                });
+                self.set(unit, properties.collect()).await
+            }
+            Act::Isolate(unit) => {
+                let any: Networks = vec![(AF_INET, vec![0; 4], 0), (AF_INET6, vec![0; 16], 0)];
+                // What is allowed goes before what is denied, so nothing may be allowed.
+                let properties = vec![
+                    ("IPAddressAllow", Variant::from(Networks::new())),
+                    ("IPAddressDeny", Variant::from(Networks::new())),
+                    ("IPAddressDeny", Variant::from(any)),
+                ];
+                self.set(unit, properties).await
+            }
+            Act::FreezeUnit(unit) => self.unit_call("FreezeUnit", unit).await,
+            Act::KillUnit(unit) => {
+                let body = (unit.as_str(), "all", Signal::KILL.as_raw());
+                self.systemd.manager::<_, ()>("KillUnit", &body).await?;
+                Ok(String::new())
+            }
+            Act::StopProcess(identity) => {
+                send(&self.hold(*identity)?, Signal::STOP)?;
+                Ok(String::new())
+            }
+            Act::KillProcess(identity) => {
+                let process = self.hold(*identity)?;
+                send(&process, Signal::KILL)?;
+                Ok(ended(process).await)
+            }
+            Act::DenyFile { .. } | Act::DenyGroups(_) => self.deny(&denials(act)).await,
+        }
+    }
+
+    /// Undoes it; gives what there is to say about that, or nothing. Denials in `others` stay.
+    ///
+    /// # Errors
+    /// When it could not be undone.
+    pub async fn undo(
+        &self,
+        act: &Act,
+        before: &[Before],
+        others: &BTreeSet<Denial>,
+    ) -> Result<String, Trouble> {
+        match act {
+            Act::None | Act::KillProcess(_) | Act::KillUnit(_) => Ok(String::new()),
+            Act::Throttle { unit, .. } => self.restore_numbers(unit, before).await,
+            Act::Isolate(unit) => {
+                let mut properties = Vec::new();
+                for before in before {
+                    if let Before::Networks { property, was } = before {
+                        properties.push((property.as_str(), Variant::from(Networks::new())));
+                        if !was.is_empty() {
+                            properties.push((property.as_str(), Variant::from(was.clone())));
+                        }
+                    }
+                }
+                self.set(unit, properties).await
+            }
+            Act::FreezeUnit(unit) => self.unit_call("ThawUnit", unit).await,
+            Act::StopProcess(identity) => {
+                send(&self.hold(*identity)?, Signal::CONT)?;
+                Ok(String::new())
+            }
+            Act::DenyFile { .. } | Act::DenyGroups(_) => {
+                for denial in denials(act).difference(others) {
+                    self.denial(*denial, false).await?;
+                }
+                Ok(String::new())
+            }
+        }
+    }
+
+    /// A hold on a process that is exactly this one.
+    fn hold(&self, identity: Identity) -> Result<OwnedFd, Trouble> {
+        let Identity { pid, .. } = identity;
+        let gone = || Trouble::Gone(format!("process {pid} has ended"));
+        let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let number = number.ok_or_else(gone)?;
+        let process = pidfd_open(number, PidfdFlags::empty()).map_err(|error| match error {
+            Errno::SRCH => gone(),
+            error => Trouble::Refused(format!("process {pid}: {error}")),
+        })?;
+        // From here on the descriptor means one process; if the start is right as well, it is the right one.
+        match self.proc.identity(pid) {
+            Some(now) if now == identity => Ok(process),
+            Some(_) => Err(Trouble::Gone(format!(
+                "process {pid} has ended, and another one has its number"
+            ))),
+            None => Err(gone()),
+        }
+    }
+
+    async fn restore_numbers(&self, unit: &str, before: &[Before]) -> Result<String, Trouble> {
+        let (mut back, mut left) = (Vec::new(), Vec::new());
+        for before in before {
+            if let Before::Number { property, was, set } = before {
+                // What somebody else has set since is theirs.
+                if self.number(unit, property).await? == *set {
+                    back.push((property.as_str(), Variant::from(*was)));
+                } else {
+                    left.push(property.as_str());
+                }
+            }
+        }
+        if !back.is_empty() {
+            self.set(unit, back).await?;
+        }
+        if left.is_empty() {
+            return Ok(String::new());
+        }
+        Ok(format!(
+            "{} was changed since and stays",
+            left.join(" and ")
+        ))
+    }
+
+    async fn property(&self, unit: &str, name: &str) -> Result<zbus::OwnedVariant, Trouble> {
+        let interface = unit_interface(unit)
+            .ok_or_else(|| Trouble::Refused(format!("{unit} has no {name}")))?;
+        let object = self.systemd.unit(unit).await?;
+        Ok(self.systemd.property(&object, interface, name).await?)
+    }
+
+    async fn number(&self, unit: &str, name: &str) -> Result<u64, Trouble> {
+        let value = self.property(unit, name).await?;
+        u64::try_from(value).map_err(|_| Trouble::Refused(format!("{name} of {unit} is no number")))
+    }
+
+    async fn set(&self, unit: &str, values: Vec<(&str, Variant<'_>)>) -> Result<String, Trouble> {
+        self.systemd.set_properties(unit, values).await?;
+        Ok(String::new())
+    }
+
+    async fn unit_call(&self, method: &str, unit: &str) -> Result<String, Trouble> {
+        self.systemd.manager::<_, ()>(method, &(unit,)).await?;
+        Ok(String::new())
+    }
+
+    /// Adds all denials or none.
+    async fn deny(&self, denials: &BTreeSet<Denial>) -> Result<String, Trouble> {
+        let mut added = Vec::new();
+        for denial in denials {
+            if let Err(trouble) = self.denial(*denial, true).await {
+                for denial in added {
+                    // The first reason is the one that matters.
+                    let _ = self.denial(denial, false).await;
+                }
+                return Err(trouble);
+            }
+            added.push(*denial);
+        }
+        Ok(String::new())
+    }
+
+    async fn denial(&self, denial: Denial, on: bool) -> Result<(), Trouble> {
+        let probes = self.probes.as_ref();
+        let probes = probes.ok_or_else(|| Trouble::Refused("no probes are loaded".into()))?;
+        let done = crate::objects::command(probes, |done| Command::Deny(denial, on, done)).await;
+        done.unwrap_or_else(|| Err("the thread that holds the probes has ended".into()))
+            .map_err(Trouble::Refused)
+    }
+}
+
+/// The entries of the policy that an act makes.
+#[must_use]
+pub fn denials(act: &Act) -> BTreeSet<Denial> {
+    match act {
+        Act::DenyGroups(groups) => groups.iter().copied().map(Denial::Group).collect(),
+        Act::DenyFile { file, groups } => {
+            let denial = |cgroup| Denial::File {
+                inode: file.inode,
+                device_major: file.device_major,
+                device_minor: file.device_minor,
+                cgroup,
+            };
+            let everywhere = groups.is_empty().then_some(None);
+            let each = groups.iter().copied().map(Some);
+            each.chain(everywhere).map(denial).collect()
+        }
+        _ => BTreeSet::new(),
+    }
+}
+
+fn send(process: &OwnedFd, signal: Signal) -> Result<(), Trouble> {
+    pidfd_send_signal(process, signal).map_err(|error| match error {
+        Errno::SRCH => Trouble::Gone("the process has ended".into()),
+        error => Trouble::Refused(format!("the signal was not sent: {error}")),
+    })
+}
+
+/// Waits for the end of a process that was killed; says if it doesn't come.
+async fn ended(process: OwnedFd) -> String {
+    let waiting = tokio::task::spawn_blocking(move || {
+        let mut descriptors = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+        poll(&mut descriptors, DYING)
+    });
+    match waiting.await {
+        Ok(Ok(1..)) => String::new(),
+        Ok(Ok(_)) => "the kernel has not ended it yet".into(),
+        Ok(Err(error)) => format!("whether it has ended is not known: {error}"),
+        Err(error) => format!("whether it has ended is not known: {error}"),
+    }
+}

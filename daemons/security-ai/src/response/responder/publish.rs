@@ -1,0 +1,151 @@
+//! How responses are written down, put on the bus, signalled and recorded in the journal.
+
+use super::Responder;
+use crate::response::bus::{ResponseObject, Responses1, details, response_path};
+use crate::response::grade::Grade;
+use crate::response::record::{About, By};
+use quantumos_dbus::path;
+use zbus::object_server::SignalEmitter;
+
+impl Responder {
+    /// Writes a response down, and waits for the disk; whether it would be known after a restart.
+    pub(super) async fn write(&mut self, id: u64) -> bool {
+        let Some(mut store) = self.store.take() else {
+            return false;
+        };
+        let (one, all, next) = {
+            let history = self.history.lock();
+            let one: Vec<_> = history.get(id).cloned().into_iter().collect();
+            (
+                one,
+                history.all().cloned().collect::<Vec<_>>(),
+                history.next(),
+            )
+        };
+        let work = tokio::task::spawn_blocking(move || {
+            let what = if store.wants_all() { &all } else { &one };
+            let written = store.write(what, next).map_err(|on_disk| {
+                let in_memory = store.keep_in_memory(&all, next);
+                (on_disk, in_memory)
+            });
+            (store, written)
+        });
+        let (problem, is_kept) = match work.await {
+            Ok((store, written)) => {
+                self.store = Some(store);
+                match written {
+                    Ok(()) => (None, true),
+                    Err((error, Ok(()))) => (
+                        Some(format!(
+                            "responses are kept until the host ends only, their file can't be written: {error}"
+                        )),
+                        true,
+                    ),
+                    Err((error, Err(also))) => (
+                        Some(format!(
+                            "responses can't be written down ({error}; {also}): nothing is done that would have to be undone"
+                        )),
+                        false,
+                    ),
+                }
+            }
+            Err(error) => (
+                Some(format!("responses can't be written down: {error}")),
+                false,
+            ),
+        };
+        self.status.set_problem("responses-file", problem).await;
+        is_kept
+    }
+
+    /// Puts a response on the bus, or announces its change; signals it and records it in the journal.
+    pub(super) async fn show(&mut self, id: u64) {
+        let Some(response) = self.history.lock().get(id).cloned() else {
+            return;
+        };
+        let server = self.connection.object_server();
+        let at = response_path(id);
+        let known = server.interface::<_, ResponseObject>(&at).await;
+        let shown = async {
+            match known {
+                Ok(reference) => {
+                    let object = reference.get().await;
+                    let emitter = reference.signal_emitter();
+                    object.state_changed(emitter).await?;
+                    object.detail_changed(emitter).await
+                }
+                Err(_) => self.put(id).await,
+            }
+        };
+        if let Err(error) = shown.await {
+            tracing::error!(id, %error, "the response could not be shown on the bus");
+        }
+        let sent = async {
+            let emitter = SignalEmitter::new(&self.connection, path::RESPONSES)?;
+            Responses1::response_changed(&emitter, at.into(), details(&response)).await
+        };
+        if let Err(error) = sent.await {
+            tracing::error!(id, %error, "ResponseChanged could not be sent");
+        }
+        if let Err(error) = self.journal.response(&response) {
+            tracing::debug!(%error, "no journal entry");
+            tracing::warn!(
+                response = id,
+                state = response.state.name(),
+                "{}: {} {}",
+                response.grade.name(),
+                response.effect,
+                response.detail
+            );
+        }
+    }
+
+    /// Puts a response's object on the bus.
+    ///
+    /// # Errors
+    /// When the bus refuses.
+    pub(super) async fn put(&self, id: u64) -> zbus::Result<()> {
+        let object = ResponseObject {
+            id,
+            history: self.history.clone(),
+            authority: self.authority.clone(),
+            orders: self.orders.clone(),
+        };
+        let server = self.connection.object_server();
+        server.at(response_path(id), object).await.map(drop)
+    }
+
+    /// Takes responses off the bus that are not remembered any more.
+    pub(super) async fn withdraw(&mut self, ids: Vec<u64>) {
+        for id in ids {
+            let server = self.connection.object_server();
+            if let Err(error) = server.remove::<ResponseObject, _>(response_path(id)).await {
+                tracing::debug!(id, %error, "the response had no object");
+            }
+        }
+    }
+
+    /// Announces what the configuration changed.
+    pub(super) async fn tell_settings(&self) {
+        let sent = async {
+            let server = self.connection.object_server();
+            let reference = server.interface::<_, Responses1>(path::RESPONSES).await?;
+            let emitter = reference.signal_emitter();
+            let object = reference.get().await;
+            object.set(&self.settings);
+            object.automatic_changed(emitter).await?;
+            object.protected_changed(emitter).await
+        };
+        if let Err(error) = sent.await {
+            tracing::debug!(%error, "PropertiesChanged could not be sent");
+        }
+    }
+
+    /// Records that something was asked for and not done.
+    pub(super) fn journal_refusal(&mut self, grade: Grade, about: &About, by: &By, why: &str) {
+        if let Err(error) = self.journal.refusal(grade, about, by, why) {
+            tracing::debug!(%error, "no journal entry");
+            tracing::warn!(by = by.name(), "{} was refused: {why}", grade.name());
+        }
+    }
+}

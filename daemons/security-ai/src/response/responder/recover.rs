@@ -1,0 +1,41 @@
+//! What a start of the daemon does about the responses that held when the last one ended.
+
+use super::{Responder, now};
+use crate::response::record::{Recovery, Response, State, recovery};
+
+impl Responder {
+    /// Takes up what was in force, and puts everything that is remembered on the bus.
+    ///
+    /// # Errors
+    /// When the bus refuses an object.
+    pub async fn recover(&mut self) -> zbus::Result<()> {
+        let all: Vec<Response> = self.history.lock().all().cloned().collect();
+        for response in &all {
+            self.put(response.id).await?;
+        }
+        for mut response in all {
+            match recovery(&response, &self.boot, now()) {
+                Recovery::None => {}
+                Recovery::Again(deadline) => {
+                    response.deadline = deadline;
+                    response.boot.clone_from(&self.boot);
+                    match self.hands.act(&response.act, &response.before).await {
+                        Ok(detail) => self.finish(response, State::Applied, &detail).await,
+                        Err(trouble) => {
+                            let why = format!("not in force after a restart: {}", trouble.text());
+                            self.finish(response, State::Failed, &why).await;
+                        }
+                    }
+                }
+                Recovery::Undo => {
+                    let said = "the daemon ended while it acted";
+                    // It is tried again when its time is over.
+                    let _ = self.revert(response, State::Undone, said).await;
+                }
+                Recovery::Over(state, detail) => self.finish(response, state, detail).await,
+            }
+        }
+        self.expire().await;
+        Ok(())
+    }
+}
