@@ -7,13 +7,13 @@ use quantumos_dbus::{Dictionary, bus_name::SECURITY, path::RESPONSES};
 use serde_json::json;
 use zbus::{OwnedObjectPath, OwnedVariant, Str};
 
+use self::render::{Plan, Response, details, done, planned, table};
 use crate::{
     bus::{Bus, child},
     error::Error,
     output::Output,
     text::{time::now, value},
 };
-use self::render::{Plan, Response, details, done, planned, table};
 
 const COLLECTION: &str = "org.quantumos.Responses1";
 const RESPONSE: &str = "org.quantumos.Response1";

@@ -11,6 +11,7 @@ mod keys;
 mod learn;
 mod learner;
 mod resource;
+mod responses;
 mod security;
 mod services;
 mod steppps;

@@ -22,22 +22,22 @@ use crate::{
 #[serde(rename_all(deserialize = "PascalCase"))]
 pub(super) struct Response {
     pub(super) id: String,
-    grade: String,
-    scope: String,
-    effect: String,
-    pid: u32,
-    start: u64,
-    executable: String,
-    unit: String,
-    reason: String,
-    evidence: BTreeMap<String, String>,
-    by: String,
-    state: String,
-    detail: String,
-    time: u64,
-    expires: u64,
+    pub(super) grade: String,
+    pub(super) scope: String,
+    pub(super) effect: String,
+    pub(super) pid: u32,
+    pub(super) start: u64,
+    pub(super) executable: String,
+    pub(super) unit: String,
+    pub(super) reason: String,
+    pub(super) evidence: BTreeMap<String, String>,
+    pub(super) by: String,
+    pub(super) state: String,
+    pub(super) detail: String,
+    pub(super) time: u64,
+    pub(super) expires: u64,
     #[serde(skip_deserializing)]
-    path: String,
+    pub(super) path: String,
 }
 
 /// What would be done.
