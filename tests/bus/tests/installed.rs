@@ -166,7 +166,11 @@ fn policies_let_callers_to_interfaces_that_exist() {
         let frozen = BTreeSet::from(["FreezeUnit", "ThawUnit"]);
         let systemd = "org.freedesktop.systemd1";
         let beside = named("send_member").is_superset(&frozen) && own.ends_with("Security1");
-        let destinations = if beside { vec![own, systemd] } else { vec![own] };
+        let destinations = if beside {
+            vec![own, systemd]
+        } else {
+            vec![own]
+        };
         let destinations = BTreeSet::from_iter(destinations);
         assert_eq!(named("send_destination"), destinations, "{own}");
         for interface in named("send_interface") {

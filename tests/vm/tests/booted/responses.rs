@@ -189,6 +189,12 @@ fn what_is_protected_is_refused_to_root() {
                 format!("{target}: {} {}", output.code, output.errors())
             })?;
         }
+        // What polkit lets security-ai do with units is no way to run something.
+        guest.shell(
+            "! runuser -u security-ai -- busctl --allow-interactive-authorization=no call \
+                org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager \
+                StartUnit ss systemd-tmpfiles-clean.service replace 2>/dev/null",
+        )?;
         guest.eventually(
             "journalctl -b --no-pager MESSAGE_ID=e2941c7d0b6a4f35b8f7d60c19a3524e | grep -q 'kill refused'",
         )?;
