@@ -236,7 +236,7 @@ ID  TIME                 GRADE   STATE    EXPIRES    BY    EFFECT
         let mut plan = Plan {
             allowed: true,
             grade: "freeze".into(),
-            action: "org.quantumos.security.contain".into(),
+            action: "org.example.contain".into(),
             pid: 7,
             executable: "/x".into(),
             effect: "process 7 (/x) is stopped".into(),
@@ -250,7 +250,7 @@ Grade:     freeze
 Process:   7 /x
 Would do:  process 7 (/x) is stopped
 Undone:    after 15 min
-Asks for:  org.quantumos.security.contain
+Asks for:  org.example.contain
 "
         );
         plan.allowed = false;
