@@ -358,7 +358,9 @@ fn work(
         kept.manifest.threshold,
         &windows[from..],
     );
-    let refusal = (!new.better_than(&old)).then(|| {
+    let other_rate = kept.manifest.false_positive_rate != training.false_positive_rate;
+    let better = new.better_than(&old) || (other_rate && new.as_good_as(&old));
+    let refusal = (!better).then(|| {
         format!(
             "not better than model {}: area under the ROC curve {:.3} against {:.3}, false positives {:.2} % against {:.2} %",
             kept.manifest.serial,

@@ -94,7 +94,9 @@ pub fn new_items<'a>(window: &'a Window, profile: &Profile, feature: Feature) ->
 pub fn compared_with(manifest: &Manifest) -> String {
     let training = &manifest.training;
     let hours = training.to.saturating_sub(training.from) as f64 / 3600.0;
-    let time = if hours < 48.0 {
+    let time = if hours < 2.0 {
+        format!("{:.0} minutes", 60.0 * hours)
+    } else if hours < 48.0 {
         format!("{hours:.1} hours")
     } else {
         format!("{:.1} days", hours / 24.0)

@@ -15,6 +15,9 @@ pub const SIGNATURE_CONTEXT: &[u8] = b"org.quantumos.model.windows.1";
 /// The least area under the ROC curve, against windows of other units, with which a model is used.
 pub const LEAST_AUC: f64 = 0.8;
 
+/// Areas that differ by less are the same.
+const MARGIN: f64 = 0.005;
+
 /// One model's papers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -94,9 +97,15 @@ impl Figures {
     /// apart better by more than half a point, or as well with fewer false positives.
     #[must_use]
     pub fn better_than(&self, old: &Self) -> bool {
-        const MARGIN: f64 = 0.005;
         self.auc > old.auc + MARGIN
-            || (self.auc > old.auc - MARGIN && self.false_positives < old.false_positives)
+            || (self.as_good_as(old) && self.false_positives < old.false_positives)
+    }
+
+    /// Whether a model with these figures tells units apart as well as one with those: enough where another rate of
+    /// false positives is asked for, since then theirs can't be compared.
+    #[must_use]
+    pub fn as_good_as(&self, old: &Self) -> bool {
+        self.auc > old.auc - MARGIN
     }
 }
 
