@@ -63,7 +63,8 @@ pub fn moved(
                 share: score - density.score(&without),
             })
         })
-        .filter(|moved| moved.share > 0.0)
+        // What is within its range adds by being out of proportion to the others only, which explains nothing.
+        .filter(|moved| moved.share > 0.0 && moved.distance.abs() >= 1.0)
         .collect();
     all.sort_by(|a, b| b.share.total_cmp(&a.share));
     all.truncate(MOST);
