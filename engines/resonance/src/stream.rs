@@ -18,7 +18,7 @@ mod sealer;
 
 pub use crate::derive::Cost;
 pub use cipher::{StreamKey, Suite};
-pub use header::{CONTEXT_MAX, Header, REFERENCE_MAX, Secret, Source};
+pub use header::{CAPSULE_MAX, CONTEXT_MAX, Header, REFERENCE_MAX, Secret, Source};
 pub use opener::Opener;
 pub use sealer::{Options, Sealer};
 

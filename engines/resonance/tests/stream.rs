@@ -20,6 +20,7 @@ fn options(suite: Suite) -> Options<'static> {
     Options {
         suite,
         reference: b"key 1 version 2",
+        capsule: None,
         cost: CHEAP,
         context: b"",
     }

@@ -16,7 +16,7 @@ fuzz_target!(|input: (u8, Vec<u8>)| {
     if let Ok(header) = Header::from_bytes(&bytes) {
         assert_eq!(header.to_bytes(), bytes);
         let secret = match header.source() {
-            Source::Key(_) => Secret::Key(&[7; 32]),
+            Source::Key(_) | Source::Carried { .. } => Secret::Key(&[7; 32]),
             Source::Passphrase(_) => Secret::Passphrase(b"fuzz"),
         };
         assert!(header.open(secret, b"", LIMIT).is_err());

@@ -1,6 +1,7 @@
 //! `quantumctl crypto`: seal and open files and pipes, hash and authenticate, all in this process
 //! where no service need run; and what quantumd's cryptography is made of.
 
+mod carried;
 mod convert;
 pub mod files;
 pub mod numbers;
@@ -16,12 +17,13 @@ use std::{
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use quantumos_resonance::stream::{
-    CONTEXT_MAX, Cost, Header, Options, Sealer, Secret, StreamKey, Suite, message_len,
+    CONTEXT_MAX, Cost, Header, Options, Sealer, Secret, Source, StreamKey, Suite, message_len,
 };
 use quantumos_resonance::text;
 use serde_json::json;
 
 use self::{
+    carried::Carried,
     convert::{Direction, Failure, Part},
     files::{Draft, Input},
     secret::{Given, SecretArgs},
@@ -72,6 +74,9 @@ struct Common {
     file: Option<PathBuf>,
     #[command(flatten)]
     secret: SecretArgs,
+    /// Key of the store: id, beginning of an id, or label. What is sealed under one says which it was
+    #[arg(long, conflicts_with_all = ["passphrase_file", "key_file", "text"])]
+    key: Option<String>,
     /// What the message belongs to; the same has to be given to open it
     #[arg(long, default_value = "")]
     context: String,
@@ -110,6 +115,10 @@ pub struct DecryptArgs {
 }
 
 impl Common {
+    fn secret(&self, new: bool) -> Result<Given, Error> {
+        self.secret.get(new)
+    }
+
     fn threads(&self) -> usize {
         let all = || thread::available_parallelism().map_or(1, usize::from);
         self.threads.map_or_else(all, usize::from)
@@ -119,11 +128,16 @@ impl Common {
 /// Runs what needs no bus, or nothing.
 pub fn run_alone(output: &Output, command: &CryptoCommand) -> Option<Result<(), Error>> {
     match command {
-        CryptoCommand::Encrypt(args) => Some(encrypt(output, args)),
-        CryptoCommand::Decrypt(args) => Some(decrypt(output, &args.common)),
+        CryptoCommand::Encrypt(args) if args.common.key.is_none() => Some(
+            args.common
+                .secret(true)
+                .and_then(|secret| encrypt(output, args, &secret, None)),
+        ),
+        CryptoCommand::Decrypt(args) if args.common.text => Some(decrypt_text(&args.common)),
+        CryptoCommand::Decrypt(args) => decrypt_alone(output, &args.common),
         CryptoCommand::Hash(args) => Some(sums::hash(output, args)),
         CryptoCommand::Hmac(args) => Some(sums::hmac(output, args)),
-        CryptoCommand::Algorithms => None,
+        CryptoCommand::Encrypt(_) | CryptoCommand::Algorithms => None,
     }
 }
 
@@ -131,12 +145,29 @@ pub fn run_alone(output: &Output, command: &CryptoCommand) -> Option<Result<(), 
 pub async fn run(bus: &Bus, output: &Output, command: &CryptoCommand) -> Result<(), Error> {
     match command {
         CryptoCommand::Algorithms => registry::algorithms(bus, output).await,
+        CryptoCommand::Encrypt(args) => {
+            let name = args.common.key.as_deref().unwrap_or_default();
+            let carried = carried::make(bus, name).await?;
+            encrypt(output, args, &carried.key, Some(&carried))
+        }
+        CryptoCommand::Decrypt(args) => {
+            let input = Input::open(args.common.file.as_deref())?;
+            let header = read_header(&input)?;
+            let name = args.common.key.as_deref();
+            let key = carried::open(bus, header.source(), name).await?;
+            decrypt(output, &args.common, input, &header, &key)
+        }
         // These have been done without it.
         _ => Ok(()),
     }
 }
 
-fn encrypt(output: &Output, args: &EncryptArgs) -> Result<(), Error> {
+fn encrypt(
+    output: &Output,
+    args: &EncryptArgs,
+    secret: &Given,
+    carried: Option<&Carried>,
+) -> Result<(), Error> {
     let common = &args.common;
     let options = Options {
         suite: args.cipher.into(),
@@ -145,13 +176,13 @@ fn encrypt(output: &Output, args: &EncryptArgs) -> Result<(), Error> {
             ..Cost::default()
         },
         context: common.context.as_bytes(),
-        ..Options::default()
+        reference: carried.map_or(b"", |carried| &carried.reference),
+        capsule: carried.map(|carried| carried.capsule.as_slice()),
     };
     let mut input = Input::open(common.file.as_deref())?;
-    let secret = common.secret.get(true)?;
     if common.text {
         let text = text_of(&mut input, text::TEXT_MAX)?;
-        let sealed = text::encrypt(&text, phrase(&secret)?, &options)? + "\n";
+        let sealed = text::encrypt(&text, phrase(secret)?, &options)? + "\n";
         return deliver(common, sealed.as_bytes())
             .and_then(|()| told(output, common, options.suite));
     }
@@ -195,18 +226,45 @@ fn encrypt(output: &Output, args: &EncryptArgs) -> Result<(), Error> {
     told(output, common, options.suite)
 }
 
-fn decrypt(output: &Output, common: &Common) -> Result<(), Error> {
+/// Opens text, which a passphrase seals.
+fn decrypt_text(common: &Common) -> Result<(), Error> {
     let mut input = Input::open(common.file.as_deref())?;
-    if common.text {
-        let sealed = text_of(&mut input, text::TEXT_MAX * 2)?;
-        let secret = common.secret.get(false)?;
-        let context = common.context.as_bytes();
-        let text = text::decrypt(&sealed, phrase(&secret)?, context, Cost::LIMIT)?;
-        return deliver(common, text.as_bytes());
+    let sealed = text_of(&mut input, text::TEXT_MAX * 2)?;
+    let secret = common.secret(false)?;
+    let context = common.context.as_bytes();
+    let text = text::decrypt(&sealed, phrase(&secret)?, context, Cost::LIMIT)?;
+    deliver(common, text.as_bytes())
+}
+
+/// Opens what needs no bus; nothing for what a key of the store has to open.
+fn decrypt_alone(output: &Output, common: &Common) -> Option<Result<(), Error>> {
+    if common.key.is_some() {
+        return None;
     }
-    let header = read_header(&input)?;
-    let secret = common.secret.get(false)?;
-    let key = open(&header, secret.secret(), &common.context)?;
+    let open = || {
+        let input = Input::open(common.file.as_deref())?;
+        let header = read_header(&input)?;
+        if matches!(header.source(), Source::Carried { .. }) && !common.secret.is_given() {
+            // A pipe can't be read a second time.
+            return match input.len {
+                Some(_) => Ok(None),
+                None => Err(Error::Usage("this needs --key".into())),
+            };
+        }
+        let secret = common.secret(false)?;
+        decrypt(output, common, input, &header, &secret).map(Some)
+    };
+    open().transpose()
+}
+
+fn decrypt(
+    output: &Output,
+    common: &Common,
+    input: Input,
+    header: &Header,
+    secret: &Given,
+) -> Result<(), Error> {
+    let key = open(header, secret.secret(), &common.context)?;
     let at = header.to_bytes().len() as u64;
     match &common.output {
         Some(path) => {

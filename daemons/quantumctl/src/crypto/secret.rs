@@ -45,6 +45,11 @@ impl Given {
 }
 
 impl SecretArgs {
+    /// Whether one is named.
+    pub fn is_given(&self) -> bool {
+        self.passphrase_file.is_some() || self.key_file.is_some()
+    }
+
     /// Reads or asks; twice when something new is sealed.
     pub fn get(&self, new: bool) -> Result<Given, Error> {
         if let Some(path) = &self.key_file {

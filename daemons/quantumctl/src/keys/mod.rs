@@ -386,6 +386,12 @@ pub async fn public(bus: &Bus, name: &str) -> Result<(String, Vec<u8>), Error> {
     Ok((key.id, bytes))
 }
 
+/// Id and algorithm of the key `name` of the store.
+pub async fn algorithm(bus: &Bus, name: &str) -> Result<(String, String), Error> {
+    let key = find(bus, name).await?;
+    Ok((key.id, key.algorithm))
+}
+
 /// A signature or public key from a file, in any of the encodings.
 pub fn decoded(path: &Path) -> Result<Vec<u8>, Error> {
     bytes_of(path)

@@ -46,9 +46,16 @@ fn reference(id: KeyId, version: u32) -> [u8; 20] {
 
 /// The version of this key that a stream was sealed under.
 fn version_in(source: &Source, id: KeyId) -> Result<u32, Error> {
-    let Source::Key(bytes) = source else {
-        let found = "passphrase";
-        return Err(quantumos_resonance::Error::OtherSource { found }.into());
+    let bytes = match source {
+        Source::Key(bytes) => bytes,
+        Source::Passphrase(_) => {
+            let found = "passphrase";
+            return Err(quantumos_resonance::Error::OtherSource { found }.into());
+        }
+        Source::Carried { .. } => {
+            let why = "it was sealed by quantumctl crypto encrypt --key, which opens it too";
+            return Err(refuse("input", why));
+        }
     };
     let parts = bytes.split_first_chunk::<16>();
     let version = parts.and_then(|(key, rest)| Some((key, rest.try_into().ok()?)));

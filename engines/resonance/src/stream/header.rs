@@ -5,10 +5,11 @@
 //! | 4 | `QRES` |
 //! | 1 | format version, 1 |
 //! | 1 | suite: 1 AES-256-GCM, 2 XChaCha20-Poly1305 |
-//! | 1 | source of the key: 1 a stored key, 2 a passphrase |
+//! | 1 | source of the key: 1 a stored key, 2 a passphrase, 3 a data key that a stored key carries |
 //! | 2 | length of the whole header |
 //! | 32 | salt |
 //! | 1 + n, or 12 | length and reference of the stored key; or memory (KiB), passes, lanes of Argon2id |
+//! | 2 + n | for a data key: length and bytes of the capsule that it is carried in |
 //! | 32 | commitment to key, context and all before it |
 //! | 8 | the first bytes of the SHA-256 of all before it, which tells damage from a wrong key |
 
@@ -22,6 +23,9 @@ use zeroize::Zeroizing;
 
 /// Longest reference to a stored key in bytes.
 pub const REFERENCE_MAX: usize = 128;
+
+/// Longest capsule of a data key in bytes: more than any key encapsulation has.
+pub const CAPSULE_MAX: usize = 4096;
 
 /// Longest context in bytes.
 pub const CONTEXT_MAX: usize = 4096;
@@ -62,6 +66,13 @@ pub enum Source {
     Key(Vec<u8>),
     /// A passphrase at this cost.
     Passphrase(Cost),
+    /// A data key of this stream's own, which who keeps the stored key gets out of the capsule.
+    Carried {
+        /// Names the stored key.
+        reference: Vec<u8>,
+        /// A ciphertext of the data key, or one that encapsulates it.
+        capsule: Vec<u8>,
+    },
 }
 
 /// A header, parsed but not yet authenticated.
@@ -82,8 +93,11 @@ impl Header {
         secret: Secret<'_>,
         context: &[u8],
     ) -> Result<(Self, StreamKey), Error> {
-        if let Source::Key(reference) = &source {
+        if let Source::Key(reference) | Source::Carried { reference, .. } = &source {
             limit("key reference", reference.len(), REFERENCE_MAX)?;
+        }
+        if let Source::Carried { capsule, .. } = &source {
+            limit("capsule", capsule.len(), CAPSULE_MAX)?;
         }
         let mut header = Self {
             suite,
@@ -128,7 +142,7 @@ impl Header {
         };
         let len = usize::from(u16::from_be_bytes([high, low]));
         let fixed = START + SALT + COMMITMENT + CHECK;
-        if !(fixed + 1..=fixed + 1 + REFERENCE_MAX).contains(&len) {
+        if !(fixed + 1..=fixed + 1 + REFERENCE_MAX + 2 + CAPSULE_MAX).contains(&len) {
             return Err(Error::Malformed {
                 what: WHAT,
                 why: "the header states a length that no header has",
@@ -175,7 +189,7 @@ impl Header {
         let source = match head[6] {
             1 => {
                 let (len, reference) = source.split_first().ok_or_else(cut)?;
-                if usize::from(*len) != reference.len() {
+                if usize::from(*len) != reference.len() || reference.len() > REFERENCE_MAX {
                     return Err(bad("the key reference has another length than stated"));
                 }
                 Source::Key(reference.to_vec())
@@ -195,6 +209,23 @@ impl Header {
                     passes,
                     lanes,
                 })
+            }
+            3 => {
+                let (len, rest) = source.split_first().ok_or_else(cut)?;
+                let (reference, rest) = rest
+                    .split_at_checked(usize::from(*len))
+                    .filter(|(reference, _)| reference.len() <= REFERENCE_MAX)
+                    .ok_or(bad("the key reference has another length than stated"))?;
+                let (len, capsule) = rest
+                    .split_first_chunk::<2>()
+                    .ok_or(bad("the capsule is missing"))?;
+                if usize::from(u16::from_be_bytes(*len)) != capsule.len() {
+                    return Err(bad("the capsule has another length than stated"));
+                }
+                Source::Carried {
+                    reference: reference.to_vec(),
+                    capsule: capsule.to_vec(),
+                }
             }
             number => {
                 return Err(Error::UnknownNumber {
@@ -226,7 +257,7 @@ impl Header {
         let (commitment, key) = self.derive(secret, context, limit)?;
         verify_slices_are_equal(&commitment, &self.commitment).map_err(|_| {
             Error::WrongKey(match self.source {
-                Source::Key(_) => "key or context",
+                Source::Key(_) | Source::Carried { .. } => "key or context",
                 Source::Passphrase(_) => "passphrase or context",
             })
         })?;
@@ -239,6 +270,7 @@ impl Header {
         let kind = match self.source {
             Source::Key(_) => 1,
             Source::Passphrase(_) => 2,
+            Source::Carried { .. } => 3,
         };
         out.extend_from_slice(&[FORMAT, self.suite.number(), kind, 0, 0]);
         out.extend_from_slice(&self.salt);
@@ -247,6 +279,13 @@ impl Header {
                 // At most REFERENCE_MAX, checked where a reference enters.
                 out.push(reference.len() as u8);
                 out.extend_from_slice(reference);
+            }
+            Source::Carried { reference, capsule } => {
+                // Likewise.
+                out.push(reference.len() as u8);
+                out.extend_from_slice(reference);
+                out.extend_from_slice(&(capsule.len() as u16).to_be_bytes());
+                out.extend_from_slice(capsule);
             }
             Source::Passphrase(cost) => {
                 for field in [cost.memory_kib, cost.passes, cost.lanes] {
@@ -268,20 +307,22 @@ impl Header {
         limit("context", context.len(), CONTEXT_MAX)?;
         let stretched;
         let secret = match (secret, &self.source) {
-            (Secret::Key(key), Source::Key(_)) if key.len() < KEY_MIN => {
+            (Secret::Key(key), Source::Key(_) | Source::Carried { .. }) if key.len() < KEY_MIN => {
                 return Err(Error::TooShort {
                     what: "key",
                     need: KEY_MIN as u64,
                     got: key.len() as u64,
                 });
             }
-            (Secret::Key(key), Source::Key(_)) => key,
+            (Secret::Key(key), Source::Key(_) | Source::Carried { .. }) => key,
             (Secret::Passphrase(passphrase), Source::Passphrase(cost)) => {
                 cost.check(cost_limit)?;
                 stretched = argon2id(passphrase, &self.salt, *cost)?;
                 stretched.as_slice()
             }
-            (_, Source::Key(_)) => return Err(Error::OtherSource { found: "key" }),
+            (_, Source::Key(_) | Source::Carried { .. }) => {
+                return Err(Error::OtherSource { found: "key" });
+            }
             (_, Source::Passphrase(_)) => {
                 return Err(Error::OtherSource {
                     found: "passphrase",

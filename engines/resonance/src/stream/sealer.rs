@@ -12,6 +12,8 @@ pub struct Options<'a> {
     pub suite: Suite,
     /// Names a stored key in the header, at most [`REFERENCE_MAX`](super::REFERENCE_MAX) bytes; unused for a passphrase.
     pub reference: &'a [u8],
+    /// What carries the key, if it is a data key for this stream only; unused for a passphrase.
+    pub capsule: Option<&'a [u8]>,
     /// The cost for a passphrase; unused for a key.
     pub cost: Cost,
     /// What the stream belongs to, at most [`CONTEXT_MAX`](super::CONTEXT_MAX) bytes. Not written;
@@ -24,6 +26,7 @@ impl Default for Options<'_> {
         Self {
             suite: Suite::fastest(),
             reference: b"",
+            capsule: None,
             cost: Cost::default(),
             context: b"",
         }
@@ -56,7 +59,13 @@ impl Sealer {
         salt: [u8; 32],
     ) -> Result<Self, Error> {
         let source = match secret {
-            Secret::Key(_) => Source::Key(options.reference.to_vec()),
+            Secret::Key(_) => match options.capsule {
+                None => Source::Key(options.reference.to_vec()),
+                Some(capsule) => Source::Carried {
+                    reference: options.reference.to_vec(),
+                    capsule: capsule.to_vec(),
+                },
+            },
             Secret::Passphrase(_) => Source::Passphrase(options.cost),
         };
         let (header, key) = Header::create(options.suite, source, salt, secret, options.context)?;
