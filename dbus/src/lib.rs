@@ -2,6 +2,7 @@
 //! The XML beside this crate (`dbus/interfaces`) is the truth; a test compares it with what
 //! the running services answer. Every client uses this crate, so that a name stands once.
 
+pub mod circuits;
 pub mod containers;
 pub mod credentials;
 mod error;
@@ -18,6 +19,7 @@ pub mod service;
 pub mod steppps;
 pub mod wavelength;
 
+pub use circuits::Circuits1Proxy;
 pub use containers::Containers1Proxy;
 pub use credentials::Credentials1Proxy;
 pub use error::Error;

@@ -46,7 +46,11 @@ async fn run(cli: Cli) -> Result<(), Error> {
     match &cli.command {
         Command::Completions { shell } => return output::write(&generate::completions(*shell)),
         Command::Man { directory } => return generate::man(directory).map(drop),
-        Command::Circuit(command) => return circuit::run(&output, command),
+        Command::Circuit(command) => {
+            if let Some(result) = circuit::run_alone(&output, command) {
+                return result;
+            }
+        }
         // Where the private key is, there need be no bus.
         Command::Keys(keys::KeysCommand::Approve(args)) => return keys::approve(&output, args),
         Command::Keys(keys::KeysCommand::Inspect(args)) => return keys::inspect(&output, args),
@@ -91,6 +95,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Ledger(command) => ledger::online::run(&bus, &output, command).await,
         Command::Container(command) => container::run(&bus, &output, command).await,
         Command::Wave(command) => wave::run(&bus, &output, command).await,
-        Command::Completions { .. } | Command::Man { .. } | Command::Circuit(_) => Ok(()),
+        Command::Circuit(command) => circuit::run(&bus, &output, command).await,
+        Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }
 }

@@ -2,11 +2,12 @@
 
 mod access;
 mod backup;
+mod circuits;
 mod container_job;
 mod containers;
 mod credentials;
 mod crypto;
-mod descriptor;
+pub(crate) mod descriptor;
 mod entropy;
 mod failure;
 mod job;
@@ -32,6 +33,7 @@ use crate::process::memory_is_locked;
 use crate::record::{KeyId, Record};
 use crate::{Error, Settings};
 use backup::Backup1;
+use circuits::Circuits1;
 use containers::Containers1;
 use credentials::Credentials1;
 use crypto::Crypto1;
@@ -61,6 +63,7 @@ const REVOKE: &str = "org.quantumos.keys.revoke";
 const MANAGE: &str = "org.quantumos.keys.manage";
 const CREDENTIALS: &str = "org.quantumos.credentials.manage";
 const BACKUP: &str = "org.quantumos.keys.backup";
+const CIRCUITS: &str = "org.quantumos.circuits.run";
 const UNLOCK: &str = "org.quantumos.keys.unlock";
 
 /// Longer than any operation of a working TPM takes; after that the TPM counts as silent.
@@ -79,6 +82,9 @@ pub(crate) struct Shared {
     containers: Containers,
     /// For what jobs do.
     hands: Workers,
+    /// For those who wait for processes that run circuits.
+    circuits: Workers,
+    host: crate::circuit::Host,
     workers: Workers,
     readers: Workers,
     /// For descriptors of callers whom nobody authorised: they never hold up a signature.
@@ -112,10 +118,13 @@ impl Shared {
         let ledger =
             KeyLog::new(&state).map_err(|error| zbus::Error::Failure(error.to_string()))?;
         let audit = Audit::new(vec![Box::new(ledger.clone())]);
+        let host = crate::circuit::Host::new(&context.connection, settings.circuits.clone());
         let shared = Arc::new(Self {
             jobs,
             containers: Containers::new(&state),
             hands: Workers::for_jobs(),
+            circuits: Workers::for_circuits(),
+            host,
             keyring: Arc::new(Keyring::new(state, settings).with_audit(audit)),
             ledger,
             workers: Workers::for_signing(),
@@ -131,6 +140,7 @@ impl Shared {
         server.at(path::QUANTUM, Quantum1(shared.clone())).await?;
         server.at(path::QUANTUM, RootKey1(shared.clone())).await?;
         server.at(path::QUANTUM, Crypto1).await?;
+        server.at(path::QUANTUM, Circuits1(shared.clone())).await?;
         server.at(path::QUANTUM, Resonance1(shared.clone())).await?;
         server
             .at(path::QUANTUM, Wavelength1(shared.clone()))
@@ -153,6 +163,10 @@ impl Shared {
 
     pub(crate) fn keyring(&self) -> &Arc<Keyring> {
         &self.keyring
+    }
+
+    pub(crate) fn host(&self) -> &crate::circuit::Host {
+        &self.host
     }
 
     pub(crate) fn jobs(&self) -> &Arc<Jobs> {

@@ -80,6 +80,7 @@ impl Daemon for Quantumd {
     async fn reload(&mut self, settings: Settings) -> Result<(), BoxError> {
         self.period.send_replace(period(&settings));
         self.shared.jobs().reconfigure(settings.jobs.clone());
+        self.shared.host().reconfigure(settings.circuits.clone());
         self.shared.keyring().reconfigure(settings);
         self.shared.refresh().await;
         Ok(())

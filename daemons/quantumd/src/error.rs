@@ -174,6 +174,12 @@ pub enum Error {
     /// A change was made, but is not on record yet.
     #[error("it is done, but not on record yet: {0}")]
     Unrecorded(String),
+    /// A circuit, as the process that runs it says.
+    #[error("{1}")]
+    Circuit(crate::circuit::wire::Failure, String),
+    /// A process for a circuit can't be had.
+    #[error("no process for the circuit: {0}")]
+    Runner(String),
     /// A worker thread ended without a result.
     #[error("a worker ended without a result")]
     Worker,

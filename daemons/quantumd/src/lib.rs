@@ -5,6 +5,7 @@
 
 pub mod audit;
 mod bus;
+pub mod circuit;
 mod conditions;
 pub mod container;
 pub mod credential;
@@ -27,5 +28,7 @@ mod vault;
 
 pub use daemon::Quantumd;
 pub use error::Error;
-pub use settings::{JobSettings, KeySettings, ProtectionSettings, Settings, TpmSettings};
+pub use settings::{
+    CircuitSettings, JobSettings, KeySettings, ProtectionSettings, Settings, TpmSettings,
+};
 pub use vault::Protection;

@@ -17,6 +17,8 @@ pub struct Settings {
     pub keys: KeySettings,
     /// Limits on jobs.
     pub jobs: JobSettings,
+    /// How circuits run.
+    pub circuits: CircuitSettings,
 }
 
 /// `[tpm]`.
@@ -65,6 +67,31 @@ pub struct JobSettings {
     pub keep_seconds: u64,
 }
 
+/// `[circuits]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct CircuitSettings {
+    /// Bytes that one circuit may take at most; 0 is what the host has available.
+    pub memory_max: u64,
+    /// Seconds that one circuit may run.
+    pub run_seconds: u64,
+    /// Where systemd listens and starts a unit for each connection.
+    pub socket: PathBuf,
+    /// The program that runs a circuit where nobody listens there.
+    pub runner: PathBuf,
+}
+
+impl Default for CircuitSettings {
+    fn default() -> Self {
+        Self {
+            memory_max: 0,
+            run_seconds: 3600,
+            socket: "/run/quantumos/circuits.sock".into(),
+            runner: "/usr/libexec/quantumos/quantum-circuit".into(),
+        }
+    }
+}
+
 impl Default for TpmSettings {
     fn default() -> Self {
         Self {
@@ -107,6 +134,24 @@ impl Validate for Settings {
         if self.jobs.keep_seconds > 86_400 {
             return Err(Invalid::new("jobs.keep-seconds", "0 to 86400 seconds"));
         }
+        let circuits = &self.circuits;
+        if circuits.memory_max != 0 && circuits.memory_max < 128 << 20 {
+            return Err(Invalid::new(
+                "circuits.memory-max",
+                "0, or 128 MiB at least",
+            ));
+        }
+        if !(1..=604_800).contains(&circuits.run_seconds) {
+            return Err(Invalid::new("circuits.run-seconds", "1 to 604800 seconds"));
+        }
+        for (key, path) in [
+            ("circuits.socket", &circuits.socket),
+            ("circuits.runner", &circuits.runner),
+        ] {
+            if !path.is_absolute() {
+                return Err(Invalid::new(key, "an absolute path"));
+            }
+        }
         let protection = &self.protection;
         for (key, path) in [
             ("protection.host-key", &protection.host_key),
@@ -129,7 +174,11 @@ mod tests {
     fn defaults_are_valid_and_bad_values_are_named() {
         Settings::default().validate().unwrap();
         type Case = (&'static str, fn(&mut Settings));
-        let cases: [Case; 9] = [
+        let cases: [Case; 13] = [
+            ("circuits.memory-max", |s| s.circuits.memory_max = 1),
+            ("circuits.run-seconds", |s| s.circuits.run_seconds = 0),
+            ("circuits.socket", |s| s.circuits.socket = "here".into()),
+            ("circuits.runner", |s| s.circuits.runner = PathBuf::new()),
             ("tpm.tcti", |s| s.tpm.tcti = "banana".into()),
             ("tpm.check-seconds", |s| s.tpm.check_seconds = 0),
             ("tpm.check-seconds", |s| s.tpm.check_seconds = 100_000),

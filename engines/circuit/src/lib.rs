@@ -19,7 +19,9 @@ pub mod run;
 pub mod sparse;
 pub mod stabilizer;
 pub mod stim;
+pub mod task;
 mod watch;
+pub mod workload;
 
 pub use error::Error;
 pub use ir::Circuit;

@@ -10,7 +10,7 @@ mod shots;
 pub use analysis::{Analysis, Split};
 pub use choose::{Candidate, Plan, explain};
 pub use noise::Noise;
-pub use results::{Observable, Outcome};
+pub use results::{Observable, Outcome, basis_state};
 
 use crate::dense::{Real, State};
 use crate::method::Method;

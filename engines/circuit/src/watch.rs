@@ -10,6 +10,8 @@ pub struct Watch {
     stop: AtomicBool,
     done: AtomicU64,
     all: AtomicU64,
+    /// Whether work is counted in steps of shots, not by the methods.
+    by_steps: AtomicBool,
 }
 
 impl Watch {
@@ -35,17 +37,38 @@ impl Watch {
     }
 
     /// More work is known.
-    pub(crate) fn expect(&self, more: u64) {
+    pub fn expect(&self, more: u64) {
+        if self.by_steps.load(Ordering::Relaxed) {
+            return;
+        }
         self.all.fetch_add(more, Ordering::Relaxed);
     }
 
     /// Some of it is done.
-    pub(crate) fn advance(&self, by: u64) {
+    pub fn advance(&self, by: u64) {
+        if self.by_steps.load(Ordering::Relaxed) {
+            return;
+        }
+        self.done.fetch_add(by, Ordering::Relaxed);
+    }
+
+    /// From here on work is counted in steps of shots, this many in all (if nothing is repeated).
+    pub(crate) fn expect_steps(&self, all: u64) {
+        self.all.store(all, Ordering::Relaxed);
+        self.done.store(0, Ordering::Relaxed);
+        self.by_steps.store(true, Ordering::Relaxed);
+    }
+
+    /// So many steps of shots are done.
+    pub(crate) fn advance_steps(&self, by: u64) {
         self.done.fetch_add(by, Ordering::Relaxed);
     }
 
     /// An error if it was asked to stop.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub fn check(&self) -> Result<(), Error> {
         if self.is_cancelled() {
             return Err(Error::Cancelled);
         }

@@ -131,7 +131,50 @@ def stim():
     return lambda: circuit.compile_sampler(seed=1).sample(1000)
 
 
+def stim_detect(shots):
+    import stim as library
+
+    sampler = library.Circuit(sys.stdin.read()).compile_detector_sampler(seed=1)
+    return lambda: sampler.sample(shots, bit_packed=True, separate_observables=True)
+
+
+def aer_mps():
+    from qiskit import QuantumCircuit, transpile
+    from qiskit_aer import AerSimulator
+
+    circuit = QuantumCircuit(qubits)
+    for name, angles, on in gates():
+        getattr(circuit, name)(*angles, *on)
+    circuit.save_amplitudes([0])
+    simulator = AerSimulator(
+        method="matrix_product_state",
+        max_parallel_threads=threads,
+        matrix_product_state_max_bond_dimension=int(os.environ["BOND"]),
+        mps_lapack=True,
+    )
+    circuit = transpile(circuit, simulator, optimization_level=0)
+    return lambda: simulator.run(circuit, shots=1).result()
+
+
+def quimb():
+    import quimb.tensor as tensor
+
+    listed = list(gates())
+
+    def run():
+        circuit = tensor.CircuitMPS(qubits, max_bond=int(os.environ["BOND"]), cutoff=1e-14)
+        for name, angles, on in listed:
+            circuit.apply_gate(name.upper(), *angles, *on)
+        circuit.amplitude("0" * qubits)
+
+    return run
+
+
 run = {
+    "aer-mps": aer_mps,
+    "quimb": quimb,
+    "stim-detect-100000": lambda: stim_detect(100_000),
+    "stim-detect-10000": lambda: stim_detect(10_000),
     "lightning-kokkos": lambda: lightning("lightning_kokkos_ops"),
     "lightning": lambda: lightning("lightning_qubit_ops"),
     "aer": aer,

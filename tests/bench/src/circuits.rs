@@ -1,6 +1,7 @@
 //! The circuit engine beside its peers: Fourier transforms and random circuits of depth 20, dense, single
-//! and double precision, one and all threads; random Clifford circuits with 1000 shots. Every peer runs
-//! the same gates with the same threads in a process of its own; ratios are to the fastest of them.
+//! and double precision, one and all threads; random Clifford circuits with 1000 shots; surface codes with
+//! noise; chains of tensors. Every peer runs the same gates with the same threads in a process of its own;
+//! ratios are to the fastest of them.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -8,10 +9,11 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use quantumos_circuit::dense::{Real, State};
+use quantumos_circuit::frames;
 use quantumos_circuit::ir::{Circuit, Gate, Op};
 use quantumos_circuit::rng::Rng;
 use quantumos_circuit::run::{Choice, Request, run};
-use quantumos_circuit::{Error, Watch};
+use quantumos_circuit::{Error, Watch, stim};
 
 use crate::{Failure, Print};
 
@@ -37,6 +39,7 @@ pub fn measure(print: Print<'_>) -> Result<(), Failure> {
         let qubits: u32 = size.trim().parse()?;
         for (name, make) in [("qft", qft as Make), ("random-20", random as Make)] {
             let circuit = make(qubits)?;
+            let text = listing(&circuit);
             for threads in [1, all] {
                 let setting = Setting {
                     name,
@@ -44,9 +47,9 @@ pub fn measure(print: Print<'_>) -> Result<(), Failure> {
                     threads,
                 };
                 let time = median(|| dense::<f64>(&circuit, threads))?;
-                compare(print, python, &setting, "f64", time, PEERS_DOUBLE, &circuit);
+                compare(print, python, &setting, "f64", time, PEERS_DOUBLE, &text);
                 let time = median(|| dense::<f32>(&circuit, threads))?;
-                compare(print, python, &setting, "f32", time, PEERS_SINGLE, &circuit);
+                compare(print, python, &setting, "f32", time, PEERS_SINGLE, &text);
             }
         }
     }
@@ -67,9 +70,105 @@ pub fn measure(print: Print<'_>) -> Result<(), Failure> {
             qubits,
             threads: 1,
         };
-        compare(print, python, &setting, "f64", time, &["stim"], &circuit);
+        let text = listing(&circuit);
+        compare(print, python, &setting, "f64", time, &["stim"], &text);
+    }
+    for (distance, shots) in [(11, 100_000), (25, 10_000)] {
+        surface(print, python, distance, shots, 1)?;
+    }
+    for (name, depth, bond) in [("mps-12-64", 12, 64), ("mps-16-128", 16, 128)] {
+        let circuit = brickwork(150, depth)?;
+        let request = Request {
+            method: Choice::Mps,
+            bond,
+            shots: 0,
+            amplitudes: vec![vec![0; 3]],
+            available: u64::MAX,
+            threads: 1,
+            ..Request::default()
+        };
+        let time = median(|| {
+            let start = Instant::now();
+            run(&circuit, &request, &Watch::default())?;
+            Ok(start.elapsed().as_secs_f64())
+        })?;
+        let setting = Setting {
+            name,
+            qubits: 150,
+            threads: 1,
+        };
+        let text = listing(&circuit);
+        compare(
+            print,
+            python,
+            &setting,
+            "f64",
+            time,
+            &["aer-mps", "quimb"],
+            &text,
+        );
     }
     Ok(())
+}
+
+/// Detectors and observables of a memory experiment, as many rounds as its distance, sampled in one thread.
+fn surface(
+    print: Print<'_>,
+    python: Option<&str>,
+    distance: u32,
+    shots: u64,
+    threads: usize,
+) -> Result<(), Failure> {
+    let text = stim::surface_code(distance, distance.into(), 0.001, false)?;
+    let program = stim::parse(&text)?;
+    let request = frames::Request {
+        shots,
+        seed: 1,
+        threads,
+        available: u64::MAX,
+        measurements: false,
+    };
+    let time = median(|| {
+        let start = Instant::now();
+        let mut seen = 0;
+        frames::sample(&program, &request, &Watch::default(), &mut |block| {
+            seen += block.shots;
+            Ok(())
+        })?;
+        assert_eq!(seen, shots);
+        Ok(start.elapsed().as_secs_f64())
+    })?;
+    let setting = Setting {
+        name: if distance == 11 {
+            "surface-11"
+        } else {
+            "surface-25"
+        },
+        qubits: program.qubits,
+        threads,
+    };
+    let peers = [if distance == 11 {
+        "stim-detect-100000"
+    } else {
+        "stim-detect-10000"
+    }];
+    compare(print, python, &setting, "f64", time, &peers, &text);
+    Ok(())
+}
+
+/// Rotations about Y on every qubit and controlled X between neighbours, turn and turn about.
+fn brickwork(qubits: u32, depth: u32) -> Result<Circuit, Error> {
+    let mut circuit = Circuit::new(qubits.into(), 0)?;
+    let mut rng = Rng::stream(2026, 0);
+    for layer in 0..depth {
+        for q in 0..qubits {
+            circuit.gate("ry", &[rng.unit() * std::f64::consts::TAU], &[q])?;
+        }
+        for q in (layer % 2..qubits - 1).step_by(2) {
+            circuit.gate("cx", &[], &[q, q + 1])?;
+        }
+    }
+    Ok(circuit)
 }
 
 struct Setting {
@@ -85,7 +184,7 @@ fn compare(
     precision: &str,
     ours: f64,
     peers: &[&str],
-    circuit: &Circuit,
+    text: &str,
 ) {
     let Setting {
         name,
@@ -95,7 +194,7 @@ fn compare(
     let name = format!("circuits.{name}-{qubits}-{precision}-{threads}t");
     let mut best: Option<(f64, &str)> = None;
     for peer in python.map_or(&[][..], |_| peers) {
-        match python.map(|p| ask(p, peer, setting, precision, circuit)) {
+        match python.map(|p| ask(p, peer, setting, precision, text)) {
             Some(Ok(time)) => {
                 eprintln!("{name}: {peer} {time:.4} s, here {ours:.4} s");
                 if best.is_none_or(|(fastest, _)| time < fastest) {
@@ -117,19 +216,20 @@ fn ask(
     peer: &str,
     setting: &Setting,
     precision: &str,
-    circuit: &Circuit,
+    text: &str,
 ) -> Result<f64, Failure> {
     let mut child = Command::new(python)
         .arg(SCRIPT)
         .arg(peer)
         .args([setting.qubits.to_string(), setting.threads.to_string()])
         .args([precision, &ROUNDS.to_string()])
+        .env("BOND", setting.name.rsplit('-').next().unwrap_or_default())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
     if let Some(mut input) = child.stdin.take() {
-        input.write_all(listing(circuit).as_bytes())?;
+        input.write_all(text.as_bytes())?;
     }
     let output = child.wait_with_output()?;
     if !output.status.success() {

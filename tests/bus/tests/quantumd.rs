@@ -113,6 +113,7 @@ async fn keys_are_made_listed_used_and_revoked() {
                 "org.quantumos.Quantum1",
                 "org.quantumos.RootKey1",
                 "org.quantumos.Crypto1",
+                "org.quantumos.Circuits1",
                 "org.quantumos.Resonance1",
                 "org.quantumos.Wavelength1",
                 "org.quantumos.Entropy1",

@@ -1,11 +1,10 @@
 //! Arguments of `quantumctl circuit`, and the request that they make.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use quantumos_circuit::Circuit;
-use quantumos_circuit::ir::Channel;
-use quantumos_circuit::run::{Choice, Noise, Observable, Precision, Request};
+use quantumos_circuit::run::{Choice, Noise, Observable, Precision, Request, basis_state};
 
 use super::bench::BenchArgs;
 use super::sample::SampleArgs;
@@ -75,6 +74,12 @@ pub struct RunArgs {
     /// Chances that readout shows 1 for 0 and 0 for 1
     #[arg(long, value_name = "P01,P10")]
     pub readout: Option<String>,
+    /// Have quantumd run it, in a unit of its own; --threads and --memory are quantumd's choice then
+    #[arg(long, conflicts_with_all = ["threads", "memory"])]
+    pub service: bool,
+    /// Leave the job with quantumd and print its path
+    #[arg(long, requires = "service")]
+    pub detach: bool,
 }
 
 /// What to draw.
@@ -103,6 +108,19 @@ pub enum MethodName {
     Sparse,
 }
 
+impl MethodName {
+    /// As the engine has it.
+    pub fn choice(self) -> Choice {
+        match self {
+            Self::Auto => Choice::Auto,
+            Self::Dense => Choice::Dense,
+            Self::Stabilizer => Choice::Stabilizer,
+            Self::Mps => Choice::Mps,
+            Self::Sparse => Choice::Sparse,
+        }
+    }
+}
+
 /// Precisions by name.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum PrecisionName {
@@ -115,24 +133,44 @@ pub enum PrecisionName {
 impl RunArgs {
     /// The circuit with its inputs filled in.
     pub fn bound(&self, circuit: Circuit) -> Result<Circuit, Error> {
-        let mut given = BTreeMap::new();
-        for input in &self.input {
-            let (name, value) = pair(input)?;
-            given.insert(name, value);
-        }
+        let mut given = self.inputs()?;
         let values = circuit
             .parameters
             .iter()
             .map(|name| {
-                given.remove(name.as_str()).ok_or_else(|| {
+                given.remove(name).ok_or_else(|| {
                     Error::Usage(format!("input {name} needs a value: --input {name}=..."))
                 })
             })
             .collect::<Result<Vec<f64>, _>>()?;
-        if let Some(name) = given.keys().next() {
+        if let Some(name) = given.keys().min() {
             return Err(Error::Usage(format!("the circuit has no input {name}")));
         }
         Ok(circuit.bind(&values)?)
+    }
+
+    /// Values of inputs, by name.
+    pub fn inputs(&self) -> Result<HashMap<String, f64>, Error> {
+        let mut given = HashMap::new();
+        for input in &self.input {
+            let (name, value) = pair(input)?;
+            given.insert(name.to_owned(), value);
+        }
+        Ok(given)
+    }
+
+    /// The chances that readout is wrong.
+    pub fn readout(&self) -> Result<Option<[f64; 2]>, Error> {
+        let Some(text) = &self.readout else {
+            return Ok(None);
+        };
+        let numbers: Vec<f64> = text
+            .split(',')
+            .filter_map(|n| n.trim().parse().ok())
+            .collect();
+        let both = <[f64; 2]>::try_from(numbers);
+        both.map(Some)
+            .map_err(|_| Error::Usage(format!("--readout {text}: two numbers expected")))
     }
 
     /// The request to the engine.
@@ -140,7 +178,7 @@ impl RunArgs {
         let amplitudes = self
             .amplitude
             .iter()
-            .map(|text| basis(text, circuit.qubits))
+            .map(|text| basis_state(text, circuit.qubits))
             .collect::<Result<_, _>>()?;
         let observables = self
             .observable
@@ -148,13 +186,7 @@ impl RunArgs {
             .map(|text| Observable::parse(text))
             .collect::<Result<_, _>>()?;
         Ok(Request {
-            method: match self.method {
-                MethodName::Auto => Choice::Auto,
-                MethodName::Dense => Choice::Dense,
-                MethodName::Stabilizer => Choice::Stabilizer,
-                MethodName::Mps => Choice::Mps,
-                MethodName::Sparse => Choice::Sparse,
-            },
+            method: self.method.choice(),
             precision: match self.precision {
                 PrecisionName::Single => Precision::Single,
                 PrecisionName::Double => Precision::Double,
@@ -175,45 +207,9 @@ impl RunArgs {
     fn noise(&self) -> Result<Noise, Error> {
         let mut noise = Noise::default();
         for text in &self.noise {
-            let (name, p) = pair(text)?;
-            let (place, channel) = name.split_once(':').unwrap_or(("", name));
-            let (one, two) = match channel {
-                "depolarizing" => (Channel::Depolarizing(p), Channel::Depolarizing2(p)),
-                "amplitude-damping" => (Channel::AmplitudeDamping(p), Channel::AmplitudeDamping(p)),
-                "phase-damping" => (Channel::PhaseDamping(p), Channel::PhaseDamping(p)),
-                "bit-flip" => (Channel::Pauli([p, 0.0, 0.0]), Channel::Pauli([p, 0.0, 0.0])),
-                "phase-flip" => (Channel::Pauli([0.0, 0.0, p]), Channel::Pauli([0.0, 0.0, p])),
-                _ => return Err(Error::Usage(format!("unknown noise channel {channel}"))),
-            };
-            one.check()?;
-            let qubit = place.strip_prefix('q').and_then(|n| n.parse::<u32>().ok());
-            match (place, qubit) {
-                ("", _) => {
-                    noise.one.push(one);
-                    noise.two.push(two);
-                }
-                (_, Some(qubit)) => noise.qubits.entry(qubit).or_default().push(one),
-                (gate, None) => {
-                    let known = quantumos_circuit::ir::standard(gate);
-                    let known =
-                        known.ok_or_else(|| Error::Usage(format!("unknown gate {gate}")))?;
-                    let channel = if known.qubits() == 2 { two } else { one };
-                    noise
-                        .gates
-                        .entry(gate.to_owned())
-                        .or_default()
-                        .push(channel);
-                }
-            }
+            noise.add(text)?;
         }
-        if let Some(text) = &self.readout {
-            let numbers: Vec<f64> = text
-                .split(',')
-                .filter_map(|n| n.trim().parse().ok())
-                .collect();
-            noise.readout = <[f64; 2]>::try_from(numbers)
-                .map_err(|_| Error::Usage(format!("--readout {text}: two numbers expected")))?;
-        }
+        noise.readout = self.readout()?.unwrap_or_default();
         Ok(noise)
     }
 }
@@ -222,19 +218,6 @@ fn pair(text: &str) -> Result<(&str, f64), Error> {
     text.split_once('=')
         .and_then(|(name, value)| Some((name.trim(), value.trim().parse().ok()?)))
         .ok_or_else(|| Error::Usage(format!("{text}: NAME=NUMBER expected")))
-}
-
-fn basis(text: &str, qubits: u32) -> Result<Vec<u64>, Error> {
-    if text.len() != qubits as usize || !text.chars().all(|c| matches!(c, '0' | '1')) {
-        return Err(Error::Usage(format!(
-            "amplitude {text}: {qubits} bits expected"
-        )));
-    }
-    let mut words = vec![0u64; text.len().div_ceil(64).max(1)];
-    for (i, _) in text.chars().rev().enumerate().filter(|(_, c)| *c == '1') {
-        words[i / 64] |= 1 << (i % 64);
-    }
-    Ok(words)
 }
 
 /// `512M`, `2G`, or bytes.
@@ -299,14 +282,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_bits_are_read() {
+    fn sizes_are_read() {
         assert_eq!(bytes("2G"), Ok(2 << 30));
         assert_eq!(bytes("77"), Ok(77));
         for bad in ["G", "2X", "-1", "99999999999T"] {
             assert!(bytes(bad).is_err(), "{bad}");
         }
-        assert_eq!(basis("0110", 4).unwrap(), [6]);
-        assert!(basis("01", 4).is_err());
-        assert!(basis("01a0", 4).is_err());
     }
 }

@@ -6,6 +6,7 @@ mod bench;
 mod model;
 mod render;
 mod sample;
+mod service;
 
 pub use args::CircuitCommand;
 
@@ -15,12 +16,31 @@ use std::time::Instant;
 use quantumos_circuit::run::{self, Request};
 use quantumos_circuit::{Circuit, Watch, draw, json, qasm};
 
+use crate::bus::Bus;
 use crate::error::Error;
 use crate::output::Output;
 use model::{Explanation, Result as RunResult};
 
-/// Runs one of the commands.
-pub fn run(output: &Output, command: &CircuitCommand) -> Result<(), Error> {
+/// Runs a command that quantumd is asked for.
+pub async fn run(bus: &Bus, output: &Output, command: &CircuitCommand) -> Result<(), Error> {
+    match command {
+        CircuitCommand::Run(args) => service::run(bus, output, args).await,
+        CircuitCommand::Bench(args) => service::bench(bus, output, args).await,
+        other => alone(output, other),
+    }
+}
+
+/// Runs one of the commands that need no bus.
+pub fn run_alone(output: &Output, command: &CircuitCommand) -> Option<Result<(), Error>> {
+    let service = match command {
+        CircuitCommand::Run(args) => args.service,
+        CircuitCommand::Bench(args) => args.service,
+        _ => false,
+    };
+    (!service).then(|| alone(output, command))
+}
+
+fn alone(output: &Output, command: &CircuitCommand) -> Result<(), Error> {
     match command {
         CircuitCommand::Run(args) => {
             let circuit = args.bound(read(&args.file)?)?;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use quantumos_circuit::Circuit;
 use quantumos_circuit::run::{Outcome, Plan, Request};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The result of a run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Result {
     /// The method that ran.
     pub method: String,
@@ -144,7 +145,7 @@ pub struct Drawing {
 }
 
 /// One line of a benchmark.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Timing {
     /// The circuit: its kind.
     pub circuit: String,
@@ -154,4 +155,14 @@ pub struct Timing {
     pub qubits: u32,
     /// Milliseconds, the median of the rounds.
     pub milliseconds: f64,
+}
+
+impl Timing {
+    /// For people.
+    pub fn line(&self) -> String {
+        format!(
+            "{:<9} {:<10} {:>5} qubits  {:>12.3} ms\n",
+            self.circuit, self.method, self.qubits, self.milliseconds
+        )
+    }
 }

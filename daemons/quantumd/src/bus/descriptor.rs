@@ -68,19 +68,30 @@ pub(super) fn secret(bytes: &[u8]) -> Result<OwnedFd, Error> {
 
 /// A sealed memfd with these bytes, to be read from its start.
 pub(super) fn sealed(name: &CStr, bytes: &[u8]) -> Result<OwnedFd, Error> {
-    use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-    use nix::sys::memfd::{MFdFlags, memfd_create};
+    let memory = File::from(memory(name)?);
     let fail = |error: std::io::Error| Error::file(Path::new("memfd"), error);
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let memory = memfd_create(name, flags).map_err(|e| fail(e.into()))?;
-    let memory = File::from(memory);
     memory.write_all_at(bytes, 0).map_err(fail)?;
+    seal(&memory)?;
+    Ok(memory.into())
+}
+
+/// An empty memfd that can be sealed.
+pub(crate) fn memory(name: &CStr) -> Result<OwnedFd, Error> {
+    use nix::sys::memfd::{MFdFlags, memfd_create};
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    memfd_create(name, flags).map_err(|error| Error::file(Path::new("memfd"), error.into()))
+}
+
+/// Lets nobody write to a memfd any more.
+pub(crate) fn seal(memory: impl AsFd) -> Result<(), Error> {
+    use nix::fcntl::{FcntlArg, SealFlag, fcntl};
     let seals = SealFlag::F_SEAL_SHRINK
         | SealFlag::F_SEAL_GROW
         | SealFlag::F_SEAL_WRITE
         | SealFlag::F_SEAL_SEAL;
-    fcntl(&memory, FcntlArg::F_ADD_SEALS(seals)).map_err(|e| fail(e.into()))?;
-    Ok(memory.into())
+    fcntl(memory, FcntlArg::F_ADD_SEALS(seals))
+        .map_err(|error| Error::file(Path::new("memfd"), error.into()))?;
+    Ok(())
 }
 
 /// The same sealed memfd again, read-only and with a position of its own at the start.

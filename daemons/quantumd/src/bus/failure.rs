@@ -9,6 +9,7 @@ pub(super) type Answer<T> = Result<T, BusError>;
 
 impl From<Error> for BusError {
     fn from(error: Error) -> Self {
+        use crate::circuit::wire::Failure;
         use quantumos_ledger::Error as Ledger;
         use quantumos_pqc::Error as Crypto;
         use quantumos_resonance::Error as Stream;
@@ -36,6 +37,12 @@ impl From<Error> for BusError {
             Error::Stream(_) | Error::Light(_) | Error::Chain(_) => Self::InvalidArgument(text),
             Error::Revoked { .. } => Self::KeyRevoked(text),
             Error::Busy(_) => Self::Busy(text),
+            Error::Circuit(Failure::Argument, _) => Self::InvalidArgument(text),
+            Error::Circuit(Failure::Limit, _) => Self::LimitExceeded(text),
+            Error::Circuit(Failure::Unsupported, _) => Self::NotSupported(text),
+            Error::Circuit(Failure::Cancelled, _) => Self::Cancelled(text),
+            Error::Circuit(Failure::Internal, _) => Self::Internal(text),
+            Error::Runner(_) => Self::Unavailable(text),
             Error::Cancelled => Self::Cancelled(text),
             Error::Locked(_)
             | Error::Closed(_)

@@ -200,7 +200,7 @@ fn context_in(options: &Dictionary) -> Answer<Vec<u8>> {
     Ok(bytes)
 }
 
-fn unknown(name: &str) -> Error {
+pub(super) fn unknown(name: &str) -> Error {
     let shown: String = name.chars().take(64).flat_map(char::escape_debug).collect();
     Error::argument(format!("option {shown}"), "not known to this method")
 }

@@ -44,6 +44,11 @@ impl Workers {
         Self::new(processors.min(4), 4096)
     }
 
+    /// Two at once: each uses all processors and much of the memory.
+    pub(super) fn for_circuits() -> Self {
+        Self::new(2, 256)
+    }
+
     /// Two at once: each may hold 64 MiB.
     pub(super) fn for_descriptors() -> Self {
         Self::new(2, 16)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use smallvec::SmallVec;
 
 use crate::Error;
-use crate::ir::{Channel, Circuit, Op};
+use crate::ir::{Channel, Circuit, Op, standard};
 
 /// Noise that a circuit does not say itself.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,6 +27,45 @@ impl Noise {
     #[must_use]
     pub fn is_some(&self) -> bool {
         *self != Self::default()
+    }
+
+    /// Adds what `[GATE:|qN:]CHANNEL=P` says: noise after every gate, after gates of a name, or on a qubit
+    /// whenever a gate touches it. Channels are depolarizing, amplitude-damping, phase-damping, bit-flip and
+    /// phase-flip.
+    ///
+    /// # Errors
+    /// [`Error::Circuit`] says what is not understood.
+    pub fn add(&mut self, text: &str) -> Result<(), Error> {
+        let wrong = |what: String| Error::Circuit(format!("noise {text:?}: {what}"));
+        let (name, p) = text
+            .split_once('=')
+            .and_then(|(name, value)| Some((name.trim(), value.trim().parse().ok()?)))
+            .ok_or_else(|| wrong("CHANNEL=P expected".to_owned()))?;
+        let (place, channel) = name.split_once(':').unwrap_or(("", name));
+        let (one, two) = match channel {
+            "depolarizing" => (Channel::Depolarizing(p), Channel::Depolarizing2(p)),
+            "amplitude-damping" => (Channel::AmplitudeDamping(p), Channel::AmplitudeDamping(p)),
+            "phase-damping" => (Channel::PhaseDamping(p), Channel::PhaseDamping(p)),
+            "bit-flip" => (Channel::Pauli([p, 0.0, 0.0]), Channel::Pauli([p, 0.0, 0.0])),
+            "phase-flip" => (Channel::Pauli([0.0, 0.0, p]), Channel::Pauli([0.0, 0.0, p])),
+            _ => return Err(wrong(format!("unknown channel {channel:?}"))),
+        };
+        one.check()?;
+        let qubit = place.strip_prefix('q').and_then(|n| n.parse::<u32>().ok());
+        match (place, qubit) {
+            ("", _) => {
+                self.one.push(one);
+                self.two.push(two);
+            }
+            (_, Some(qubit)) => self.qubits.entry(qubit).or_default().push(one),
+            (gate, None) => {
+                let known =
+                    standard(gate).ok_or_else(|| wrong(format!("unknown gate {gate:?}")))?;
+                let channel = if known.qubits() == 2 { two } else { one };
+                self.gates.entry(gate.to_owned()).or_default().push(channel);
+            }
+        }
+        Ok(())
     }
 
     /// The circuit with this noise in it (readout errors come with the measurement).

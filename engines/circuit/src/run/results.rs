@@ -126,6 +126,23 @@ fn paulis_of(text: &str) -> Result<(Vec<u64>, Vec<u64>), String> {
     Ok((x, z))
 }
 
+/// A basis state from its bits, qubit 0 last.
+///
+/// # Errors
+/// [`Error::Circuit`] if it is not a bit for each qubit.
+pub fn basis_state(text: &str, qubits: u32) -> Result<Vec<u64>, Error> {
+    if text.len() != qubits as usize || !text.bytes().all(|c| matches!(c, b'0' | b'1')) {
+        return Err(Error::Circuit(format!(
+            "basis state {text:?}: {qubits} bits expected"
+        )));
+    }
+    let mut words = vec![0u64; text.len().div_ceil(64).max(1)];
+    for (i, _) in text.bytes().rev().enumerate().filter(|(_, c)| *c == b'1') {
+        words[i / 64] |= 1 << (i % 64);
+    }
+    Ok(words)
+}
+
 /// What came out.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Outcome {

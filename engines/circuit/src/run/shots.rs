@@ -14,6 +14,8 @@ use crate::method::Method;
 use crate::rng::Rng;
 use crate::{Error, Watch};
 
+/// After so many steps a branch looks whether it should stop, and says how far it is.
+const TOLD: u64 = 16;
 /// Steps of one shot before it counts as one that never ends.
 const STEPS_MAX: u64 = 2_000_000;
 /// States that may wait at once, whatever the memory.
@@ -144,18 +146,7 @@ impl<'a> Shots<'a> {
         watch: &Watch,
     ) -> Result<(), Error> {
         let mut state = fresh(self.request.threads)?;
-        let gates: Vec<&Gate> = self
-            .circuit
-            .ops
-            .iter()
-            .filter_map(|op| {
-                if let Op::Gate(gate) = op {
-                    Some(gate)
-                } else {
-                    None
-                }
-            })
-            .collect();
+        let gates: Vec<&Gate> = self.circuit.ops.iter().filter_map(gate).collect();
         state.apply(&gates, watch)?;
         outcome.bytes = state.bytes();
         outcome.error_bound = state.discarded();
@@ -236,6 +227,7 @@ impl<'a> Shots<'a> {
     ) -> Result<(), Error> {
         let program = steps(&self.circuit);
         let shots = usize::try_from(self.request.shots).unwrap_or(usize::MAX);
+        watch.expect_steps((program.len() as u64).saturating_mul(self.request.shots));
         let state = fresh(1)?;
         let bytes = state.bytes();
         drop(state);
@@ -344,8 +336,9 @@ impl<'a> Shots<'a> {
             let Some(step) = program.get(branch.at) else {
                 break;
             };
-            if branch.steps.is_multiple_of(256) {
+            if branch.steps.is_multiple_of(TOLD) {
                 watch.check()?;
+                watch.advance_steps(TOLD * branch.shots.len() as u64);
             }
             branch.at += 1;
             // What each shot draws decides with which others it goes on.
@@ -497,4 +490,11 @@ fn drawn(paulis: &[(f64, [u8; 2])], draw: f64) -> usize {
         }
     }
     0
+}
+
+fn gate(op: &Op) -> Option<&Gate> {
+    match op {
+        Op::Gate(gate) => Some(gate),
+        _ => None,
+    }
 }
