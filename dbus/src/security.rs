@@ -18,6 +18,8 @@ pub trait Security1 {
     fn list_rules(&self) -> Result<Vec<(String, String, String, String, String)>, crate::Error>;
     /// Counters since start, by name.
     fn statistics(&self) -> Result<HashMap<String, u64>, crate::Error>;
+    /// Writes events down, one JSON object a line, for so many seconds. Command lines are not masked.
+    fn record(&self, capture: zbus::Fd<'_>, seconds: u32) -> Result<(), crate::Error>;
     /// Event class, hook, state and reason, for each class of event.
     #[zbus(property)]
     fn coverage(&self) -> zbus::Result<Vec<(String, String, String, String)>>;

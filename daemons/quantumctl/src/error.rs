@@ -67,6 +67,14 @@ pub enum Error {
     /// A container's history does not hold.
     #[error(transparent)]
     Chain(quantumos_resonance::container::Broken),
+    /// A capture or its manifest is not what it should be.
+    #[error("{place}: {reason}")]
+    Capture {
+        /// The file, and the line where there is one.
+        place: String,
+        /// Why.
+        reason: String,
+    },
     /// So many rules do not load; the output says which.
     #[error("{0} rules do not load")]
     RulesFailed(u32),
@@ -113,6 +121,7 @@ impl Error {
             Self::Answer(_)
             | Self::File { .. }
             | Self::RulesFailed(_)
+            | Self::Capture { .. }
             | Self::Terminal(_)
             | Self::Output(_) => 1,
         }
@@ -149,6 +158,7 @@ impl Error {
             Self::Unverified(_) => "unverified".to_owned(),
             Self::Ledger(_) => "ledger".to_owned(),
             Self::RulesFailed(_) => "rules-failed".to_owned(),
+            Self::Capture { .. } => "capture".to_owned(),
             Self::Terminal(_) | Self::Output(_) => "output".to_owned(),
         };
         json!({"error": {"name": name, "message": self.to_string(), "code": self.code()}})

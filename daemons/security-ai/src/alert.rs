@@ -149,10 +149,10 @@ impl Alert {
             user: view.accounts.get(view.context.uid).name.clone(),
             unit: unit(view),
             executable: shown(view.executable()),
-            command_line: shown(view.command_line()),
+            command_line: printable(&command_line(view, masker), LIMIT),
             ancestors: ancestors(view, &shown),
             fields: carried(view, CARRIED, &shown),
-            explanation: printable(why.as_bytes(), EXPLANATION_LIMIT),
+            explanation: explanation(why, masker),
         }
     }
 
@@ -183,7 +183,7 @@ impl Alert {
             command_line: shown(message.first(Field::JournalCommandLine)),
             ancestors: Vec::new(),
             fields: carried(message, &CARRIED_OF_MESSAGES, &shown),
-            explanation: printable(why.as_bytes(), EXPLANATION_LIMIT),
+            explanation: explanation(why, masker),
         }
     }
 
@@ -254,6 +254,19 @@ impl Alert {
             "{}: {}[{}] of {}{what}: {program}",
             self.title, self.executable, self.pid, self.user
         )
+    }
+}
+
+/// What a correlation counted by can be a command line.
+fn explanation(why: &str, masker: &Masker) -> String {
+    printable(&masker.mask(why.as_bytes()), EXPLANATION_LIMIT)
+}
+
+/// Where it is known which arguments there were, a secret of several words is masked to its end.
+fn command_line(view: &View<'_>, masker: &Masker) -> Vec<u8> {
+    match view.what {
+        What::Executed(event, _) => masker.mask_arguments(&event.argv),
+        _ => masker.mask(view.command_line()),
     }
 }
 

@@ -11,8 +11,10 @@ use quantumos_detect::Fate;
 use quantumos_ebpf::Coverage;
 use quantumos_service::Status;
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::Mutex;
 use zbus::Connection;
 
@@ -104,6 +106,16 @@ impl Control {
                 .collect(),
             None => HashMap::new(),
         }
+    }
+
+    /// Has events written down into a descriptor for so long.
+    ///
+    /// # Errors
+    /// When nothing takes events, or another recording is under way.
+    pub async fn record(&self, to: OwnedFd, length: Duration) -> Result<(), String> {
+        let commander = self.commander.as_ref().ok_or("nothing is watched")?;
+        let done = command(commander, |done| Command::Record(to, length, done)).await;
+        done.unwrap_or_else(|| Err(gone()))
     }
 
     /// Reads the rules anew and swaps them in; gives how many are loaded, not applicable and failed.

@@ -7,7 +7,9 @@ use crate::detector::Detector;
 use crate::follower;
 use crate::journal::Journal;
 use crate::keeper::{Ask, Keeper};
+use crate::meter::Meter;
 use crate::objects::{Alerts, Security, SharedBook};
+use crate::outputs::Outputs;
 use crate::proc::Proc;
 use crate::response;
 use crate::response::automatic::Pace;
@@ -72,6 +74,7 @@ pub struct SecurityAi {
     orders: mpsc::Sender<Order>,
     commander: Option<Commander>,
     thread: Option<JoinHandle<()>>,
+    meter: Meter,
 }
 
 impl Daemon for SecurityAi {
@@ -87,11 +90,13 @@ impl Daemon for SecurityAi {
 
     async fn reload(&mut self, settings: Settings) -> Result<(), BoxError> {
         self.control.configure(settings.clone()).await?;
-        crate::objects::ask(&self.asks, |done| Ask::Configure(settings.alerts, done)).await?;
         let (done, configured) = oneshot::channel();
-        let order = Order::Configure(settings.responses, done);
+        let order = Order::Configure(settings.responses.clone(), done);
         self.orders.send(order).await?;
         configured.await?;
+        self.meter.configure(&settings.metrics).await;
+        let settings = Box::new(settings);
+        crate::objects::ask(&self.asks, |done| Ask::Configure(settings, done)).await?;
         Ok(())
     }
 
@@ -212,6 +217,13 @@ impl SecurityAi {
                 Store::detached(&directories.state, limit)
             }
         };
+        let outlets = Outputs::new(
+            directories.root.clone(),
+            status.clone(),
+            settings.file.clone(),
+            settings.otlp.clone(),
+        );
+        let tally = outlets.tally();
         let (asks, inbox) = mpsc::channel(64);
         let book = SharedBook::new(book);
         let (orders, ordered) = mpsc::channel(RESPONSE_QUEUE);
@@ -224,6 +236,7 @@ impl SecurityAi {
             book: book.clone(),
             store,
             journal: Journal::new(&surroundings.journal),
+            outputs: outlets,
             lost: lost.clone(),
             coverage: coverage.clone(),
             asks: asks.clone(),
@@ -245,7 +258,7 @@ impl SecurityAi {
             status: status.clone(),
             history: SharedHistory::new(history),
             store: Some(responses),
-            book,
+            book: book.clone(),
             journal: Journal::new(surroundings.journal),
             hands: Hands {
                 proc: proc.clone(),
@@ -260,6 +273,8 @@ impl SecurityAi {
             boot,
             orders: orders.clone(),
         };
+        let metrics = settings.metrics.clone();
+        let metered = status.clone();
         let control = Arc::new(Control::new(
             directories.root.clone(),
             connection.clone(),
@@ -269,6 +284,8 @@ impl SecurityAi {
             ruling,
             settings,
         ));
+        let mut meter = Meter::new(directories, metered, control.clone(), book, tally);
+        meter.configure(&metrics).await;
         let server = connection.object_server();
         keeper.publish().await?;
         server
@@ -314,6 +331,7 @@ impl SecurityAi {
             orders,
             commander,
             thread,
+            meter,
         })
     }
 }

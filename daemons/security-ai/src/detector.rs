@@ -10,6 +10,7 @@ use crate::message::Message;
 use crate::observed::{View, What};
 use crate::proc::Proc;
 use crate::process::Processes;
+use crate::recorder::Tap;
 use crate::settings::Rules;
 use crate::units::Units;
 use crate::windows::Windows;
@@ -97,6 +98,7 @@ pub struct Detector {
     matches: u64,
     alerts: u64,
     windows: Option<Windows>,
+    tap: Option<Tap>,
 }
 
 impl Detector {
@@ -120,6 +122,7 @@ impl Detector {
             matches: 0,
             alerts: 0,
             windows: None,
+            tap: None,
         })
     }
 
@@ -133,6 +136,18 @@ impl Detector {
     /// The windows that are open.
     pub fn windows(&mut self) -> Option<&mut Windows> {
         self.windows.as_mut()
+    }
+
+    /// Writes events down from now on; only one recording at a time.
+    ///
+    /// # Errors
+    /// When there is one already.
+    pub fn record(&mut self, start: impl FnOnce() -> std::io::Result<Tap>) -> Result<(), String> {
+        if self.tap.as_ref().is_some_and(|tap| !tap.is_over()) {
+            return Err("another recording is under way".into());
+        }
+        self.tap = Some(start().map_err(|error| error.to_string())?);
+        Ok(())
     }
 
     /// Takes over what runs already.
@@ -215,6 +230,13 @@ impl Detector {
     /// Takes a message of the journal, and hands over the alerts that it causes.
     pub fn take_message(&mut self, message: &Message, raise: &mut dyn FnMut(Alert)) {
         self.messages += 1;
+        if self
+            .tap
+            .as_ref()
+            .is_some_and(|tap| !tap.take(message, message.time))
+        {
+            self.tap = None;
+        }
         let mut asked = Asked {
             ruling: &self.ruling,
             scratch: &mut self.scratch,
@@ -252,6 +274,10 @@ impl Detector {
             accounts: &self.accounts,
             units: &self.units,
         };
+        let taken = |tap: &Tap| tap.take(&view, real_time(context.time));
+        if self.tap.as_ref().is_some_and(|tap| !taken(tap)) {
+            self.tap = None;
+        }
         let mut asked = Asked {
             ruling: &self.ruling,
             scratch: &mut self.scratch,

@@ -9,9 +9,11 @@ use crate::control::SharedCoverage;
 use crate::follower::Said;
 use crate::journal::Journal;
 use crate::objects::{AlertObject, Security, SharedBook, alert_path, details};
+use crate::outputs::Outputs;
+use crate::outputs::record::Happened;
 use crate::response::automatic::{Grades, Occasion};
 use crate::response::responder::Order;
-use crate::settings::Alerts as AlertSettings;
+use crate::settings::Settings;
 use crate::store::{Change, Store};
 use crate::watcher::Output;
 use quantumos_dbus::path;
@@ -40,7 +42,7 @@ pub enum Ask {
     /// Take all alerts out; how many there were.
     Clear(oneshot::Sender<u32>),
     /// Go on with these settings.
-    Configure(AlertSettings, oneshot::Sender<()>),
+    Configure(Box<Settings>, oneshot::Sender<()>),
     /// Finish what is under way and end.
     Stop(oneshot::Sender<()>),
 }
@@ -53,6 +55,7 @@ pub struct Keeper {
     pub(crate) book: SharedBook,
     pub(crate) store: Store,
     pub(crate) journal: Journal,
+    pub(crate) outputs: Outputs,
     pub(crate) lost: Arc<AtomicU64>,
     pub(crate) coverage: SharedCoverage,
     pub(crate) asks: mpsc::Sender<Ask>,
@@ -93,6 +96,7 @@ impl Keeper {
                             self.outputs(vec![output]).await;
                         }
                         self.tick().await;
+                        self.outputs.finish().await;
                         let _ = done.send(());
                         return;
                     }
@@ -170,6 +174,7 @@ impl Keeper {
         };
         let grade = self.grades.borrow().of(&occasion);
         let answered = grade.map(|grade| (grade, Box::new(alert.clone())));
+        self.outputs.count(&alert);
         let id = match self.book.lock().add(alert) {
             Outcome::Raised { id, removed: gone } => {
                 raised.push(id);
@@ -233,6 +238,7 @@ impl Keeper {
         let Some(entry) = self.book.lock().get(id).cloned() else {
             return;
         };
+        self.outputs.alert(Happened::Raised, &entry);
         if let Err(error) = self.journal.alert(id, &entry.alert) {
             tracing::debug!(%error, "no journal entry");
             tracing::warn!(
@@ -261,6 +267,10 @@ impl Keeper {
         self.written(written).await;
         for &id in ids {
             self.counted.remove(&id);
+            let entry = self.book.lock().get(id).cloned();
+            if let Some(entry) = entry {
+                self.outputs.alert(Happened::Counted, &entry);
+            }
             let changed = async {
                 let reference = self
                     .connection
@@ -293,6 +303,9 @@ impl Keeper {
         self.written(written).await;
         if behind {
             self.due = Some(Instant::now() + RETRY);
+        }
+        if self.outputs.tick().await {
+            self.due.get_or_insert(Instant::now() + RETRY);
         }
         let now = Instant::now();
         self.signalled
@@ -356,6 +369,8 @@ impl Keeper {
 
     async fn lost(&mut self, class: &str, count: u64) {
         let total = self.lost.fetch_add(count, Ordering::Relaxed) + count;
+        self.outputs.lost(class, count, total);
+        self.due.get_or_insert(Instant::now() + PACE);
         if let Err(error) = self.journal.lost(class, count, total) {
             tracing::debug!(%error, "no journal entry");
             tracing::warn!(
@@ -396,11 +411,15 @@ impl Keeper {
                 let _ = answer.send(count);
             }
             Ask::Configure(settings, answer) => {
+                let Settings {
+                    alerts, file, otlp, ..
+                } = *settings;
                 let ids = self
                     .book
                     .lock()
-                    .resize(settings.keep as usize, settings.distinct_per_minute);
-                self.store.set_limit(u64::from(settings.file_kib) * 1024);
+                    .resize(alerts.keep as usize, alerts.distinct_per_minute);
+                self.store.set_limit(u64::from(alerts.file_kib) * 1024);
+                self.outputs.configure(file, otlp).await;
                 self.forget(ids, false).await;
                 let _ = answer.send(());
             }

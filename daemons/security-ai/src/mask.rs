@@ -19,6 +19,10 @@ const NAMES: &str = r"(?:pass(?:word|wd|phrase|code)?|pwd|pw|secret|token|api[_-
 pub struct Masker {
     patterns: Vec<Regex>,
     programs: Vec<(Regex, Regex)>,
+    /// An argument that is an option whose value, the next argument, is a secret.
+    option: Regex,
+    /// An argument that has its secret behind an equals sign.
+    assignment: Regex,
 }
 
 impl Masker {
@@ -81,7 +85,41 @@ impl Masker {
         Ok(Self {
             patterns: patterns?,
             programs,
+            option: pattern(&format!(r"^-{{1,2}}(?:[a-z0-9]+[_-])*{NAMES}$"))?,
+            assignment: pattern(&format!(r"^[a-z0-9_.-]*{NAMES}[a-z0-9_.]*=(?<s>.+)$"))?,
         })
+    }
+
+    /// Arguments, each ended by a zero byte, joined by spaces, with secrets replaced by `***`: also those of several
+    /// words, where an argument says that it or the next one is a secret and does not look like a script.
+    #[must_use]
+    pub fn mask_arguments(&self, argv: &[u8]) -> Vec<u8> {
+        let argv = argv.strip_suffix(b"\0").unwrap_or(argv);
+        let script = |argument: &[u8]| argument.iter().any(|byte| b";|&`$\n".contains(byte));
+        let mut line = Vec::with_capacity(argv.len());
+        let mut before: &[u8] = b"";
+        for (number, argument) in argv.split(|byte| *byte == 0).enumerate() {
+            if number > 0 {
+                line.push(b' ');
+            }
+            let secret = if !argument.contains(&b' ') || script(argument) {
+                None
+            } else if self.option.is_match(before) {
+                Some(0)
+            } else {
+                let found = self.assignment.captures(argument);
+                found.and_then(|found| Some(found.name("s")?.start()))
+            };
+            match secret {
+                Some(start) => {
+                    line.extend_from_slice(&argument[..start]);
+                    line.extend_from_slice(MASK);
+                }
+                None => line.extend_from_slice(argument),
+            }
+            before = argument;
+        }
+        self.mask(&line)
     }
 
     /// The text with secrets replaced by `***`.
@@ -213,6 +251,27 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(masked(text), expected);
+        }
+    }
+
+    #[test]
+    fn secrets_of_several_words_end_with_their_argument() {
+        for (argv, wanted) in [
+            (&b"x\0--password\0two words\0y\0"[..], "x --password *** y"),
+            (b"x\0--password=two words\0y\0", "x --password=*** y"),
+            (b"env\0DB_PASSWORD=two words\0y\0", "env DB_PASSWORD=*** y"),
+            (b"x\0--title\0two words\0", "x --title two words"),
+            // A script is evidence: what is no secret in it stays.
+            (b"sh\0-c\0TOKEN=abc; rm -rf /\0", "sh -c TOKEN=*** rm -rf /"),
+            (
+                b"sh\0-c\0--password=$(rm -rf /)\0",
+                "sh -c --password=*** -rf /)",
+            ),
+            (b"\0\0", " "),
+            (b"", ""),
+        ] {
+            let text = masker().mask_arguments(argv);
+            assert_eq!(String::from_utf8(text).unwrap(), wanted);
         }
     }
 

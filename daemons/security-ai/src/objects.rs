@@ -4,12 +4,14 @@
 use crate::book::{Book, Entry};
 use crate::control::Control;
 use crate::keeper::Ask;
+use crate::recorder;
 use crate::watcher::Command;
 use quantumos_dbus::{Error, path};
 use quantumos_service::Authority;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
@@ -82,6 +84,22 @@ impl Security {
             )
         });
         rows.collect()
+    }
+
+    async fn record(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        capture: zbus::OwnedFd,
+        seconds: u32,
+    ) -> Result<(), Error> {
+        self.authority.check(&header, MANAGE).await?;
+        let length = Duration::from_secs(seconds.into());
+        if seconds == 0 || length > recorder::LONGEST {
+            let text = format!("{seconds} seconds: a recording takes 1 to 86400");
+            return Err(Error::InvalidArgument(text));
+        }
+        let done = self.control.record(capture.into(), length).await;
+        done.map_err(Error::Unavailable)
     }
 
     #[zbus(out_args("counters"))]

@@ -1,5 +1,6 @@
 //! What security-ai can be told, in `security-ai.toml`.
 
+use crate::outputs::settings::{Lines, Metrics, Otlp};
 use crate::response::settings::Responses;
 use quantumos_detect::{Level, Options};
 use quantumos_service::Invalid;
@@ -23,6 +24,12 @@ pub struct Settings {
     pub model: Model,
     /// What is done about alerts.
     pub responses: Responses,
+    /// The file of alerts for other programs.
+    pub file: Lines,
+    /// The file of figures for Prometheus.
+    pub metrics: Metrics,
+    /// The collector of OpenTelemetry logs.
+    pub otlp: Otlp,
 }
 
 /// Which rules' alerts are raised.
@@ -186,6 +193,9 @@ impl quantumos_service::Settings for Settings {
             10_000,
         )?;
         between("alerts.file-kib", self.alerts.file_kib, 64, 1 << 20)?;
+        self.file.validate()?;
+        self.metrics.validate()?;
+        self.otlp.validate()?;
         between("windows.seconds", self.windows.seconds, 1, 3600)?;
         between("events.processes", self.events.processes, 256, 1 << 20)?;
         for (key, kib) in [
@@ -217,13 +227,20 @@ mod tests {
     #[test]
     fn refuses_by_key() {
         type Change = fn(&mut Settings);
-        let cases: [(Change, &str); 6] = [
+        let cases: [(Change, &str); 13] = [
             (
                 |s| s.rules.minimum_level = "severe".into(),
                 "rules.minimum-level",
             ),
             (|s| s.alerts.keep = 0, "alerts.keep"),
             (|s| s.alerts.file_kib = 1, "alerts.file-kib"),
+            (|s| s.file.path = "alerts.jsonl".into(), "file.path"),
+            (|s| s.file.size_kib = 0, "file.size-kib"),
+            (|s| s.file.files = 0, "file.files"),
+            (|s| s.metrics.path = "/".into(), "metrics.path"),
+            (|s| s.metrics.seconds = 0, "metrics.seconds"),
+            (|s| s.otlp.endpoint = "https://h".into(), "otlp.endpoint"),
+            (|s| s.otlp.queue = 0, "otlp.queue"),
             (|s| s.events.processes = 1, "events.processes"),
             (|s| s.events.other_ring_kib = 300, "events.other-ring-kib"),
             (

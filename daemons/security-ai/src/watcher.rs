@@ -9,13 +9,14 @@ use crate::clock::boot_time;
 use crate::detector::{Detector, Ruling};
 use crate::follower::{self, Follower, Said};
 use crate::message::Message;
+use crate::recorder;
 use crate::source::{Counters, EventSource};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use quantumos_ebpf::{Class, Coverage, Denial, Watch};
 use std::collections::BTreeMap;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ pub enum Command {
     Ignore(Vec<String>, oneshot::Sender<Result<(), String>>),
     /// Have the kernel refuse executions, or no longer; says why it can't.
     Deny(Denial, bool, oneshot::Sender<Result<(), String>>),
+    /// Write events down into a descriptor for so long; says why it can't.
+    Record(OwnedFd, Duration, oneshot::Sender<Result<(), String>>),
     /// Say what was counted.
     Report(oneshot::Sender<BTreeMap<String, u64>>),
     /// End.
@@ -275,6 +278,10 @@ impl Watcher {
                 }
                 Command::Deny(denial, on, done) => {
                     let _ = done.send(self.source.deny(denial, on));
+                }
+                Command::Record(to, length, done) => {
+                    let start = || recorder::start(to, length);
+                    let _ = done.send(self.detector.record(start));
                 }
                 Command::Report(done) => {
                     self.check_losses();

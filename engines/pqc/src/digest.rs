@@ -8,6 +8,31 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     hex.collect()
 }
 
+/// SHA-256 of what comes in pieces.
+#[derive(Clone)]
+pub struct Sha256(aws_lc_rs::digest::Context);
+
+impl Default for Sha256 {
+    fn default() -> Self {
+        Self(aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256))
+    }
+}
+
+impl Sha256 {
+    /// Takes the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The digest in lower-case hexadecimal.
+    #[must_use]
+    pub fn hex(self) -> String {
+        let digest = self.0.finish();
+        let hex = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
+        hex.collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::sha256_hex;

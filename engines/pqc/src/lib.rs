@@ -22,7 +22,7 @@ mod vectors;
 mod wrap;
 
 pub use algorithm::{Algorithm, Entry, Kind, REGISTRY};
-pub use digest::sha256_hex;
+pub use digest::{Sha256, sha256_hex};
 pub use error::Error;
 pub use key::{PublicHalf, SecretKey};
 pub use mldsa::{

@@ -62,10 +62,7 @@ struct Verdict {
 
 /// Runs the command.
 pub fn run(output: &Output, args: &CheckArgs) -> Result<(), Error> {
-    let options = Options {
-        placeholders: placeholders(&args.placeholders)?,
-        ..Options::default()
-    };
+    let options = options(&args.placeholders)?;
     let verdict = check(&args.paths, &options)?;
     output.document(&verdict, |verdict| {
         render(verdict, args.quiet, output.style)
@@ -74,6 +71,14 @@ pub fn run(output: &Output, args: &CheckArgs) -> Result<(), Error> {
         0 => Ok(()),
         failed => Err(Error::RulesFailed(failed)),
     }
+}
+
+/// What rules are compiled for.
+pub(super) fn options(given: &[String]) -> Result<Options, Error> {
+    Ok(Options {
+        placeholders: placeholders(given)?,
+        ..Options::default()
+    })
 }
 
 fn placeholders(given: &[String]) -> Result<BTreeMap<String, Vec<String>>, Error> {
@@ -90,6 +95,18 @@ fn placeholders(given: &[String]) -> Result<BTreeMap<String, Vec<String>>, Error
 }
 
 fn check(paths: &[PathBuf], options: &Options) -> Result<Verdict, Error> {
+    let set = compile(paths, options)?;
+    let (loaded, not_applicable, failed) = set.counts();
+    Ok(Verdict {
+        rules: set.report.iter().map(checked).collect(),
+        loaded,
+        not_applicable,
+        failed,
+    })
+}
+
+/// Compiles the rules of files and folders; those that can't be read are among those that fail.
+pub(super) fn compile(paths: &[PathBuf], options: &Options) -> Result<RuleSet, Error> {
     let mut files = Vec::new();
     for path in paths {
         let named = |source| Error::File {
@@ -129,13 +146,7 @@ fn check(paths: &[PathBuf], options: &Options) -> Result<Verdict, Error> {
         options,
     );
     set.report.extend(unread);
-    let (loaded, not_applicable, failed) = set.counts();
-    Ok(Verdict {
-        rules: set.report.iter().map(checked).collect(),
-        loaded,
-        not_applicable,
-        failed,
-    })
+    Ok(set)
 }
 
 fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {

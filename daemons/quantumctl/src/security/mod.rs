@@ -1,9 +1,14 @@
 //! `quantumctl security`: alerts, responses, rules and coverage of security-ai.
 //! What needs no daemon (checking rule files) runs without a bus.
 
+mod capture;
 mod check;
+mod explain;
+mod manifest;
 pub mod model;
+mod record;
 mod render;
+mod replay;
 mod respond;
 mod watch;
 
@@ -48,7 +53,7 @@ pub enum SecurityCommand {
         #[arg(long, value_enum, default_value_t = Level::Informational)]
         level: Level,
     },
-    /// Show why an alert was raised, and everything else about it
+    /// Explain an alert: what was seen, why, and who is behind it
     Explain {
         /// Which one, as `alerts` lists it
         id: String,
@@ -59,6 +64,12 @@ pub enum SecurityCommand {
     Undo(respond::UndoArgs),
     /// List the responses, or show one
     Responses(respond::ResponsesArgs),
+    /// Write the events of a time span to a file, signed
+    Record(record::RecordArgs),
+    /// Replay captures through rules and tell what would be raised; needs no daemon
+    Test(replay::TestArgs),
+    /// Replay two captures, or one through two sets of rules, and tell the difference; needs no daemon
+    Compare(replay::CompareArgs),
     /// List the rules, or do something with them
     Rules(RulesArgs),
     /// Show which classes of event are seen, and how
@@ -150,6 +161,8 @@ pub fn run_alone(output: &Output, command: &SecurityCommand) -> Option<Result<()
             command: Some(RulesCommand::Check(args)),
             ..
         }) => Some(check::run(output, args)),
+        SecurityCommand::Test(args) => Some(replay::test(output, args)),
+        SecurityCommand::Compare(args) => Some(replay::compare(output, args)),
         _ => None,
     }
 }
@@ -160,13 +173,21 @@ pub async fn run(bus: &Bus, output: &Output, command: &SecurityCommand) -> Resul
         SecurityCommand::Watch { level, count } => {
             watch::run(bus, output, level.name(), *count).await
         }
-        SecurityCommand::Alerts { id: Some(id), .. } | SecurityCommand::Explain { id } => {
-            let path = alert_path(id)?;
-            let properties = bus
-                .properties(SECURITY, &path, ALERT)
-                .await
-                .map_err(|error| missing(id, error))?;
-            let alert = Alert::new(&path, &properties)?;
+        SecurityCommand::Explain { id } => {
+            let alert = alert(bus, id).await?;
+            // What the rule's author says is a help where it can be had.
+            let rules = capture::RulesFrom::default().load();
+            let rules = rules.map(|set| set.rules).unwrap_or_default();
+            let explained = explain::Explained::new(alert, &rules);
+            output.document(&explained, |explained| {
+                explain::render(explained, output.style, &output.zone)
+            })
+        }
+        SecurityCommand::Record(args) => record::run(bus, output, args).await,
+        // These need no bus and have run before.
+        SecurityCommand::Test(_) | SecurityCommand::Compare(_) => Ok(()),
+        SecurityCommand::Alerts { id: Some(id), .. } => {
+            let alert = alert(bus, id).await?;
             output.document(&alert, |alert| {
                 render::details(alert, output.style, &output.zone)
             })
@@ -237,6 +258,12 @@ async fn rules(bus: &Bus, output: &Output, args: &RulesArgs) -> Result<(), Error
     output.document(&json!({ "rules": rules }), |_| {
         render::rules(&rules, output.style)
     })
+}
+
+async fn alert(bus: &Bus, id: &str) -> Result<Alert, Error> {
+    let path = alert_path(id)?;
+    let properties = bus.properties(SECURITY, &path, ALERT).await;
+    Alert::new(&path, &properties.map_err(|error| missing(id, error))?)
 }
 
 /// The alerts that stand, oldest first.

@@ -26,9 +26,7 @@ async fn alerts_rules_and_counters() {
     .await
     .json();
     assert_eq!(json, json!({"alerts": []}));
-    let explained = ctl::run(&bus, &["security", "explain", "7"]).await;
     let run = ctl::run(&bus, &["security", "alerts", "7"]).await;
-    assert_eq!((explained.code, &explained.out), (0, &run.out));
     assert!(
         run.out
             .contains("Ancestors:  systemd[1] /usr/lib/systemd/systemd\n"),
@@ -73,4 +71,43 @@ async fn alerts_are_acknowledged_and_cleared() {
     );
     let run = ctl::run(&bus, &["security", "clear"]).await;
     assert_eq!(run.out, "1 alerts forgotten\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_is_explained_and_events_are_recorded() {
+    let bus = PrivateBus::start().unwrap();
+    let _security = services::open_security(&bus).await;
+    let run = ctl::run(&bus, &["security", "explain", "7"]).await;
+    assert!(run.out.contains("\nWhat ran\n"), "{run:?}");
+    assert!(!run.out.contains('\x1b'), "{run:?}");
+    let json = ctl::run(&bus, &["security", "explain", "7", "--json"])
+        .await
+        .json();
+    assert_eq!(json["id"], "7");
+    assert_eq!(ctl::run(&bus, &["security", "explain", "8"]).await.code, 5);
+
+    let folder = tempfile::tempdir().unwrap();
+    let capture = folder.path().join("capture").to_str().unwrap().to_owned();
+    let run = ctl::run(
+        &bus,
+        &["security", "record", &capture, "--seconds", "9", "--json"],
+    )
+    .await;
+    let manifest = run.json();
+    assert_eq!(
+        (&manifest["events"], &manifest["key"]),
+        (&json!(1), &json!(""))
+    );
+    assert_eq!(manifest["ended_at"], 9);
+    let text = std::fs::read_to_string(&capture).unwrap();
+    assert_eq!(text.lines().count(), 1);
+    let kept = std::fs::read_to_string(format!("{capture}.manifest")).unwrap();
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&kept).unwrap(),
+        manifest
+    );
+    // What is there is never written over.
+    let run = ctl::run(&bus, &["security", "record", &capture]).await;
+    assert_eq!(run.code, 1, "{run:?}");
+    assert_eq!(std::fs::read_to_string(&capture).unwrap(), text);
 }

@@ -3,9 +3,11 @@
 #![allow(clippy::panic, clippy::unwrap_used)] // a test says so by failing
 
 mod alerts;
+mod captures;
 mod disk;
 mod manager;
 mod messages;
+mod outputs;
 mod policy;
 mod responses;
 mod responses_units;
