@@ -156,7 +156,7 @@ fn mistakes_have_their_exit_code_and_place() {
             &["circuit", "run", "-", "--noise", "sparkle=1"],
             BELL,
             2,
-            "unknown noise channel",
+            "unknown channel \"sparkle\"",
         ),
         (
             &["circuit", "run", "-", "--noise", "depolarizing=2"],
