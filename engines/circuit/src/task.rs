@@ -134,6 +134,10 @@ impl Task {
                 limit: run::SHOTS_MAX.into(),
             });
         }
+        let observables = request.observables.iter();
+        observables
+            .map(|observable| observable.check(circuit.qubits))
+            .collect::<Result<(), _>>()?;
         let plan = run::explain(&circuit, &request)?;
         // The circuit itself: as it is, with its noise, reduced, and as steps.
         let mut operations = 0;
@@ -323,7 +327,7 @@ mod tests {
             let error = task.ready(1, 1 << 28).unwrap_err().to_string();
             assert!(error.contains(words), "{error}");
         };
-        refused(|t| t.circuit = "qreg q[1];".into(), "line 1");
+        refused(|t| t.circuit = "qreg q[1]; frob q[0];".into(), "line 1");
         refused(
             |t| t.noise = vec!["rain=0.5".into()],
             "unknown channel \"rain\"",

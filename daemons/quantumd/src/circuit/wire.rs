@@ -263,6 +263,7 @@ mod tests {
                 .to_string()
                 .contains("too long")
         );
+        let (a, b) = UnixStream::pair().unwrap();
         drop(a);
         let mut lines = Lines::new(&b, 1000);
         assert_eq!(lines.message::<Order>().unwrap(), None);
