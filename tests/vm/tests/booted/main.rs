@@ -6,6 +6,7 @@ mod configuration;
 mod credentials;
 mod dimensions;
 mod keys;
+mod learning;
 mod ledger;
 mod resource;
 mod responses;
