@@ -134,10 +134,10 @@ impl Task {
                 limit: run::SHOTS_MAX.into(),
             });
         }
-        let observables = request.observables.iter();
-        observables
-            .map(|observable| observable.check(circuit.qubits))
-            .collect::<Result<(), _>>()?;
+        request
+            .observables
+            .iter()
+            .try_for_each(|observable| observable.check(circuit.qubits))?;
         let plan = run::explain(&circuit, &request)?;
         // The circuit itself: as it is, with its noise, reduced, and as steps.
         let mut operations = 0;
