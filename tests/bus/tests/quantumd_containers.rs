@@ -10,38 +10,15 @@ use quantumos_dbus::{Containers1Proxy, Error, Job1Proxy, bus_name, path};
 use quantumos_harness::contract;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
-use support::{House, NOBODY, is_root, none, without_tpm};
-use zbus::{Fd, OwnedObjectPath, Variant};
+use support::{House, NOBODY, Options, content, fd, file, is_root, none, with, without_tpm};
+use zbus::{OwnedObjectPath, Variant};
 
-type Options<'a> = HashMap<&'a str, Variant<'a>>;
 type Verdict = Result<serde_json::Value, Error>;
 
 const WAVEFORM: &[u8] =
     b"[0.123456789012345, -0.98765432109876, 0.3141592653589793, -0.2718281828459045]";
-
-fn file(content: &[u8]) -> File {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(content).unwrap();
-    file
-}
-
-fn content(file: &File) -> Vec<u8> {
-    let mut bytes = vec![0; file.metadata().unwrap().len() as usize];
-    file.read_exact_at(&mut bytes, 0).unwrap();
-    bytes
-}
-
-fn fd(file: &impl AsFd) -> Fd<'_> {
-    Fd::from(file.as_fd())
-}
-
-fn with<'a>(mut options: Options<'a>, name: &'a str, value: impl Into<Variant<'a>>) -> Options<'a> {
-    options.insert(name, value.into());
-    options
-}
 
 /// A daemon, its containers for a client, and a key to sign with.
 struct Stage {

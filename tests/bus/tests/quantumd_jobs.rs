@@ -12,27 +12,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
-use support::{House, NOBODY, is_root, none, without_tpm};
+use support::{House, NOBODY, Options, content, fd, file, is_root, none, with, without_tpm};
 use zbus::{Connection, Fd, OwnedFd, OwnedObjectPath, Variant};
-
-type Options<'a> = HashMap<&'a str, Variant<'a>>;
-
-fn file(content: &[u8]) -> File {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(content).unwrap();
-    file
-}
-
-fn content(file: &File) -> Vec<u8> {
-    let mut bytes = vec![0; file.metadata().unwrap().len() as usize];
-    file.read_exact_at(&mut bytes, 0).unwrap();
-    bytes
-}
-
-fn fd(file: &impl AsFd) -> Fd<'_> {
-    Fd::from(file.as_fd())
-}
 
 fn under_key(id: &str) -> Options<'static> {
     HashMap::from([("key", Variant::from(id.to_owned()))])
@@ -41,11 +22,6 @@ fn under_key(id: &str) -> Options<'static> {
 fn under_phrase(phrase: &File) -> Options<'static> {
     let own = phrase.as_fd().try_clone_to_owned().unwrap();
     HashMap::from([("passphrase", Variant::Fd(own.into()))])
-}
-
-fn with<'a>(mut options: Options<'a>, name: &'a str, value: impl Into<Variant<'a>>) -> Options<'a> {
-    options.insert(name, value.into());
-    options
 }
 
 async fn job(client: &Connection, path: &OwnedObjectPath) -> Job1Proxy<'static> {

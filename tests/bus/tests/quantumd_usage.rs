@@ -12,7 +12,9 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use support::{ALGORITHM, House, NOBODY, SOMEBODY, context, is_root, key, none, without_tpm};
+use support::{
+    ALGORITHM, House, NOBODY, SOMEBODY, content, context, file, is_root, key, none, without_tpm,
+};
 use zbus::{Fd, OwnedFd};
 
 async fn make(house: &House, algorithm: &str) -> Key1Proxy<'static> {
@@ -23,19 +25,6 @@ async fn make(house: &House, algorithm: &str) -> Key1Proxy<'static> {
 
 fn version(number: u32) -> HashMap<&'static str, zbus::Variant<'static>> {
     HashMap::from([("version", number.into())])
-}
-
-fn file(content: &[u8]) -> File {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(content).unwrap();
-    file
-}
-
-fn content(file: &File) -> Vec<u8> {
-    use std::os::unix::fs::FileExt;
-    let mut bytes = vec![0; file.metadata().unwrap().len() as usize];
-    file.read_exact_at(&mut bytes, 0).unwrap();
-    bytes
 }
 
 fn secret(descriptor: OwnedFd) -> Vec<u8> {

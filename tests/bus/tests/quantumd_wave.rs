@@ -9,36 +9,11 @@ mod support;
 use quantumos_dbus::{Error, Job1Proxy, Resonance1Proxy, Wavelength1Proxy};
 use quantumos_resonance::{hmac, rft::Rft, wave};
 use quantumos_wavelength::FRAME_LEN;
-use std::collections::HashMap;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
-use support::{House, none, without_tpm};
-use zbus::{Fd, OwnedObjectPath, Variant};
-
-type Options<'a> = HashMap<&'a str, Variant<'a>>;
-
-fn file(content: &[u8]) -> File {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(content).unwrap();
-    file
-}
-
-fn content(file: &File) -> Vec<u8> {
-    let mut bytes = vec![0; file.metadata().unwrap().len() as usize];
-    file.read_exact_at(&mut bytes, 0).unwrap();
-    bytes
-}
-
-fn fd(file: &impl AsFd) -> Fd<'_> {
-    Fd::from(file.as_fd())
-}
-
-fn with<'a>(mut options: Options<'a>, name: &'a str, value: impl Into<Variant<'a>>) -> Options<'a> {
-    options.insert(name, value.into());
-    options
-}
+use support::{House, Options, content, fd, file, none, with, without_tpm};
+use zbus::{OwnedObjectPath, Variant};
 
 /// A descriptor as an option.
 fn hold<'a>(options: Options<'a>, name: &'a str, held: &File) -> Options<'a> {

@@ -7,7 +7,11 @@ use quantumos_dbus::{Key1Proxy, Keys1Proxy, Service1Proxy, bus_name, path};
 use quantumos_harness::{PrivateBus, Swtpm};
 use quantumos_service::Running;
 use std::collections::HashMap;
-use zbus::{Connection, Variant};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use zbus::{Connection, Fd, Variant};
 
 pub const NOBODY: u32 = 65_534;
 // The bus knows users of the password file only: this one is `daemon`.
@@ -92,4 +96,34 @@ pub fn is_root() -> bool {
         println!("skipped: needs root");
     }
     root
+}
+
+/// Options of a method.
+pub type Options<'a> = HashMap<&'a str, Variant<'a>>;
+
+pub fn with<'a>(
+    mut options: Options<'a>,
+    name: &'a str,
+    value: impl Into<Variant<'a>>,
+) -> Options<'a> {
+    options.insert(name, value.into());
+    options
+}
+
+/// A file without a name that holds this.
+pub fn file(content: &[u8]) -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(content).unwrap();
+    file
+}
+
+/// What a file holds, wherever its offset is.
+pub fn content(file: &File) -> Vec<u8> {
+    let mut bytes = vec![0; file.metadata().unwrap().len() as usize];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    bytes
+}
+
+pub fn fd(file: &impl AsFd) -> Fd<'_> {
+    Fd::from(file.as_fd())
 }
