@@ -1,7 +1,7 @@
 //! What can go wrong, in words for the person at the terminal, with an exit code for scripts.
 //! D-Bus error names are mapped here and nowhere else.
 
-use std::io;
+use std::{io, path::Path};
 
 use serde_json::json;
 
@@ -104,6 +104,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// A file, as the caller named it, that cannot be read or written.
+    pub fn file(path: impl AsRef<Path>, source: io::Error) -> Self {
+        Self::File {
+            path: path.as_ref().display().to_string(),
+            source,
+        }
+    }
+
     /// The exit code, see `quantumctl --help`.
     pub fn code(&self) -> u8 {
         match self {

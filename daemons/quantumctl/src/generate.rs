@@ -1,7 +1,7 @@
 //! Completions and man pages, made from the command tree, so that they cannot fall behind it.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -19,17 +19,13 @@ pub fn completions(shell: Shell) -> Vec<u8> {
 
 /// Writes `quantumctl.1` and a page for each command to `directory`; gives the files.
 pub fn man(directory: &Path) -> Result<Vec<PathBuf>, Error> {
-    let failed = |path: &Path, source: io::Error| Error::File {
-        path: path.display().to_string(),
-        source,
-    };
-    fs::create_dir_all(directory).map_err(|source| failed(directory, source))?;
+    fs::create_dir_all(directory).map_err(|source| Error::file(directory, source))?;
     let mut command = Cli::command().disable_help_flag(false);
     command.build();
     let mut written = Vec::new();
     for (name, page) in pages(&command, "quantumctl") {
         let path = directory.join(format!("{name}.1"));
-        fs::write(&path, page).map_err(|source| failed(&path, source))?;
+        fs::write(&path, page).map_err(|source| Error::file(&path, source))?;
         written.push(path);
     }
     Ok(written)

@@ -249,10 +249,7 @@ pub(super) fn processors() -> usize {
 /// What the kernel says can be had without swapping.
 pub(super) fn available_memory() -> Result<u64, Error> {
     let path = "/proc/meminfo";
-    let text = std::fs::read_to_string(path).map_err(|source| Error::File {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = std::fs::read_to_string(path).map_err(|source| Error::file(path, source))?;
     text.lines()
         .find_map(|line| {
             line.strip_prefix("MemAvailable:")?

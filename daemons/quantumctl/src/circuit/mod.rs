@@ -84,10 +84,7 @@ fn read(file: &str) -> Result<Circuit, Error> {
 
 /// The text of a file or, for `-`, of standard input.
 fn text(file: &str, most: usize) -> Result<String, Error> {
-    let failed = |source| Error::File {
-        path: file.to_owned(),
-        source,
-    };
+    let failed = |source| Error::file(file, source);
     // One byte more than is accepted, so that a longer text is refused and not cut.
     let limit = most as u64 + 1;
     let mut text = String::new();

@@ -62,10 +62,7 @@ pub async fn bench(bus: &Bus, output: &Output, args: &BenchArgs) -> Result<(), E
 /// The circuit's text in a file that has no name.
 fn memory(args: &RunArgs) -> Result<File, Error> {
     let text = super::text(&args.file, quantumos_circuit::qasm::TEXT_MAX)?;
-    let failed = |source| Error::File {
-        path: args.file.clone(),
-        source,
-    };
+    let failed = |source| Error::file(&args.file, source);
     let memory = nix::sys::memfd::memfd_create(c"circuit", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)
         .map_err(|errno| failed(errno.into()))?;
     let mut memory = File::from(memory);

@@ -17,7 +17,7 @@ use quantumos_resonance::{
 };
 
 use super::{
-    file::{Container, MlDsa87, PIECE, failed},
+    file::{Container, MlDsa87, PIECE},
     show,
 };
 use crate::{
@@ -167,5 +167,5 @@ fn keep(path: &Path, waveform: &[f64]) -> Result<(), Error> {
         .mode(0o600)
         .open(path)
         .and_then(|mut file| file.write_all((text + "\n").as_bytes()))
-        .map_err(|source| failed(path, source))
+        .map_err(|source| Error::file(path, source))
 }

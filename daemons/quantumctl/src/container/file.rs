@@ -46,7 +46,7 @@ pub struct Container {
 impl Container {
     /// Reads the front.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let mut file = File::open(path).map_err(|source| failed(path, source))?;
+        let mut file = File::open(path).map_err(|source| Error::file(path, source))?;
         let mut bytes = Vec::new();
         loop {
             let known = Front::len(&bytes)?;
@@ -58,7 +58,7 @@ impl Container {
             let got = (&mut file)
                 .take((want - bytes.len()) as u64)
                 .read_to_end(&mut bytes)
-                .map_err(|source| failed(path, source))?;
+                .map_err(|source| Error::file(path, source))?;
             if got == 0 {
                 break;
             }
@@ -86,7 +86,7 @@ impl Container {
                     at += got as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(failed(&self.path, source)),
+                Err(source) => return Err(Error::file(&self.path, source)),
             }
         }
     }
@@ -111,8 +111,8 @@ pub fn all(paths: &[PathBuf]) -> Result<Vec<Container>, Error> {
             found.insert(path.clone(), Container::read(path)?);
             continue;
         }
-        for entry in fs::read_dir(path).map_err(|source| failed(path, source))? {
-            let entry = entry.map_err(|source| failed(path, source))?.path();
+        for entry in fs::read_dir(path).map_err(|source| Error::file(path, source))? {
+            let entry = entry.map_err(|source| Error::file(path, source))?.path();
             if entry.is_file()
                 && let Ok(container) = Container::read(&entry)
             {
@@ -121,12 +121,4 @@ pub fn all(paths: &[PathBuf]) -> Result<Vec<Container>, Error> {
         }
     }
     Ok(found.into_values().collect())
-}
-
-/// An error of reading.
-pub fn failed(path: &Path, source: io::Error) -> Error {
-    Error::File {
-        path: path.display().to_string(),
-        source,
-    }
 }

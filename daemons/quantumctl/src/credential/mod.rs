@@ -155,14 +155,10 @@ fn said(output: &Output, name: &str, version: u32) -> Result<(), Error> {
 }
 
 fn value(path: Option<&Path>) -> Result<OwnedFd, Error> {
-    let failed = |path: &Path, source| Error::File {
-        path: path.display().to_string(),
-        source,
-    };
     if let Some(path) = path.filter(|path| *path != Path::new("-")) {
         return File::open(path)
             .map(Into::into)
-            .map_err(|source| failed(path, source));
+            .map_err(|source| Error::file(path, source));
     }
     let input = io::stdin();
     if input.is_terminal() {
@@ -172,7 +168,7 @@ fn value(path: Option<&Path>) -> Result<OwnedFd, Error> {
     input
         .as_fd()
         .try_clone_to_owned()
-        .map_err(|source| failed(Path::new("standard input"), source))
+        .map_err(|source| Error::file(Path::new("standard input"), source))
 }
 
 fn render(all: &[Credential], output: &Output) -> String {

@@ -38,7 +38,7 @@ impl Input {
         });
         match opened {
             Ok((file, len)) => Ok(Self { file, name, len }),
-            Err(source) => Err(Error::File { path: name, source }),
+            Err(source) => Err(Error::file(name, source)),
         }
     }
 
@@ -82,19 +82,13 @@ impl Input {
                 },
                 len,
             )),
-            Err(source) => Err(Error::File {
-                path: path.display().to_string(),
-                source,
-            }),
+            Err(source) => Err(Error::file(&path, source)),
         }
     }
 
     /// An error of reading.
     pub fn failed(&self, source: io::Error) -> Error {
-        Error::File {
-            path: self.name.clone(),
-            source,
-        }
+        Error::file(&self.name, source)
     }
 }
 
@@ -132,10 +126,7 @@ impl Draft {
                 beside,
                 kept: false,
             }),
-            Err(source) => Err(Error::File {
-                path: beside.display().to_string(),
-                source,
-            }),
+            Err(source) => Err(Error::file(&beside, source)),
         }
     }
 
@@ -148,10 +139,7 @@ impl Draft {
 
     /// An error of writing.
     pub fn failed(&self, source: io::Error) -> Error {
-        Error::File {
-            path: self.path.display().to_string(),
-            source,
-        }
+        Error::file(&self.path, source)
     }
 }
 

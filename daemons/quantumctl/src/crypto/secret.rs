@@ -79,10 +79,7 @@ impl SecretArgs {
 
 /// A key file as it is.
 pub fn key(path: &Path) -> Result<Vec<u8>, Error> {
-    let fail = |source| Error::File {
-        path: path.display().to_string(),
-        source,
-    };
+    let fail = |source| Error::file(path, source);
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(fail)?;
     file.take(MOST + 1).read_to_end(&mut bytes).map_err(fail)?;

@@ -11,11 +11,12 @@ use std::{
 
 use clap::{Args, ValueHint};
 use quantumos_dbus::{bus_name::QUANTUM, path::KEYS};
+use quantumos_ledger::hex;
 use quantumos_pqc::{Algorithm, PublicHalf, backup::Backup};
 use serde_json::json;
 use zbus::{ObjectPath, OwnedObjectPath, Variant};
 
-use super::{bytes_of, find, usage::failed};
+use super::{bytes_of, find};
 use crate::{bus::Bus, error::Error, output::Output, text::time::local};
 
 const INTERFACE: &str = "org.quantumos.Backup1";
@@ -106,7 +107,7 @@ pub async fn backup(bus: &Bus, output: &Output, args: &BackupArgs) -> Result<(),
     let draft = args.output.with_added_extension("new");
     fs::write(&draft, &bytes)
         .and_then(|()| fs::rename(&draft, &args.output))
-        .map_err(|source| failed(&args.output, source))?;
+        .map_err(|source| Error::file(&args.output, source))?;
     let document = json!({
         "backup": id, "keys": count, "file": args.output, "bytes": bytes.len(),
         "signer": signer.id,
@@ -118,7 +119,7 @@ pub async fn backup(bus: &Bus, output: &Output, args: &BackupArgs) -> Result<(),
 
 /// `keys restore`.
 pub async fn restore(bus: &Bus, output: &Output, args: &RestoreArgs) -> Result<(), Error> {
-    let file = File::open(&args.file).map_err(|source| failed(&args.file, source))?;
+    let file = File::open(&args.file).map_err(|source| Error::file(&args.file, source))?;
     let signer = bytes_of(&args.signer)?;
     let key = find(bus, &args.key).await?;
     let mut options: HashMap<&str, Variant<'_>> = HashMap::new();
@@ -161,7 +162,7 @@ pub fn inspect(output: &Output, args: &InspectArgs) -> Result<(), Error> {
         path: name.clone(),
         source,
     };
-    let bytes = fs::read(&args.file).map_err(|source| failed(&args.file, source))?;
+    let bytes = fs::read(&args.file).map_err(|source| Error::file(&args.file, source))?;
     let backup = Backup::parse(bytes).map_err(bad)?;
     if let Some(file) = &args.signer {
         let algorithm: Algorithm = args.algorithm.parse().map_err(bad)?;
@@ -192,8 +193,4 @@ pub fn inspect(output: &Output, args: &InspectArgs) -> Result<(), Error> {
 
 fn path(text: String) -> Result<ObjectPath<'static>, Error> {
     ObjectPath::try_from(text).map_err(|error| Error::Answer(error.to_string()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

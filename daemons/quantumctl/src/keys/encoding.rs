@@ -4,6 +4,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::ValueEnum;
+use quantumos_ledger::hex;
 
 use crate::error::Error;
 
@@ -24,11 +25,7 @@ impl Encoding {
         match self {
             Self::Raw => bytes.to_vec(),
             Self::Base64 => (STANDARD.encode(bytes) + "\n").into_bytes(),
-            Self::Hex => {
-                let mut text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-                text.push('\n');
-                text.into_bytes()
-            }
+            Self::Hex => (hex(bytes) + "\n").into_bytes(),
         }
     }
 }

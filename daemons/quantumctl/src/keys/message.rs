@@ -29,8 +29,10 @@ impl Message {
     pub fn open(path: Option<&Path>) -> Result<Self, Error> {
         match named(path) {
             Some(path) => {
-                let file = File::open(path).map_err(|source| failed(path, source))?;
-                let metadata = file.metadata().map_err(|source| failed(path, source))?;
+                let file = File::open(path).map_err(|source| Error::file(path, source))?;
+                let metadata = file
+                    .metadata()
+                    .map_err(|source| Error::file(path, source))?;
                 if metadata.is_file() && metadata.len() > INLINE {
                     check(path, metadata.len())?;
                     return Ok(Self::Descriptor(file));
@@ -55,11 +57,11 @@ impl Message {
             c"quantumctl-message",
             nix::sys::memfd::MFdFlags::MFD_CLOEXEC,
         )
-        .map_err(|errno| failed(name, errno.into()))?;
+        .map_err(|errno| Error::file(name, errno.into()))?;
         let mut file = File::from(memory);
         file.write_all(&bytes)
             .and_then(|()| file.rewind())
-            .map_err(|source| failed(name, source))?;
+            .map_err(|source| Error::file(name, source))?;
         Ok(Self::Descriptor(file))
     }
 }
@@ -75,7 +77,7 @@ fn take(name: &Path, source: impl Read) -> Result<Vec<u8>, Error> {
     source
         .take(LARGEST + 1)
         .read_to_end(&mut bytes)
-        .map_err(|source| failed(name, source))?;
+        .map_err(|source| Error::file(name, source))?;
     check(name, bytes.len() as u64)?;
     Ok(bytes)
 }
@@ -88,13 +90,6 @@ fn check(name: &Path, length: u64) -> Result<(), Error> {
         )));
     }
     Ok(())
-}
-
-fn failed(path: &Path, source: io::Error) -> Error {
-    Error::File {
-        path: path.display().to_string(),
-        source,
-    }
 }
 
 #[cfg(test)]

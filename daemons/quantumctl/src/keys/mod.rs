@@ -308,10 +308,7 @@ async fn verify(bus: &Bus, output: &Output, args: &VerifyArgs) -> Result<(), Err
 fn deliver(output: &Output, to: &To, key: &Key, what: &str, bytes: &[u8]) -> Result<(), Error> {
     let mut document = json!({ "key": key.id, "algorithm": key.algorithm });
     if let Some(path) = &to.output {
-        fs::write(path, to.format.encode(bytes)).map_err(|source| Error::File {
-            path: path.display().to_string(),
-            source,
-        })?;
+        fs::write(path, to.format.encode(bytes)).map_err(|source| Error::file(path, source))?;
         document["file"] = json!(path);
         return output.document(&document, |_| String::new());
     }
@@ -337,10 +334,7 @@ fn options(context: Option<&str>) -> HashMap<&'static str, Variant<'_>> {
 /// A signature or public key from a file.
 fn bytes_of(path: &Path) -> Result<Vec<u8>, Error> {
     let name = path.display().to_string();
-    let data = fs::read(path).map_err(|source| Error::File {
-        path: name.clone(),
-        source,
-    })?;
+    let data = fs::read(path).map_err(|source| Error::file(path, source))?;
     encoding::decode(&name, &data)
 }
 

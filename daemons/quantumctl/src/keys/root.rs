@@ -14,6 +14,7 @@ use nix::sys::{
     termios::{LocalFlags, SetArg, tcgetattr, tcsetattr},
 };
 use quantumos_dbus::{bus_name::QUANTUM, path::QUANTUM as ROOT};
+use quantumos_ledger::hex;
 use quantumos_pqc::boot_policy::{self, Digest};
 use serde_json::{Value, json};
 
@@ -136,14 +137,14 @@ pub fn approve(output: &Output, args: &ApproveArgs) -> Result<(), Error> {
     let before = match fs::read(path) {
         Ok(bytes) => Some(bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(source) => return Err(failed(path, source)),
+        Err(source) => return Err(Error::file(path, source)),
     };
     let document = added(before.as_deref(), entry)
         .map_err(|why| Error::Usage(format!("{}: {why}", path.display())))?;
     let draft = path.with_added_extension("new");
     fs::write(&draft, pretty(&document))
         .and_then(|()| fs::rename(&draft, path))
-        .map_err(|source| failed(path, source))?;
+        .map_err(|source| Error::file(path, source))?;
     output.document(&json!({ "file": path }), |_| String::new())
 }
 
@@ -166,10 +167,6 @@ fn added(before: Option<&[u8]>, entry: Value) -> Result<Value, String> {
 
 fn pretty(document: &Value) -> String {
     format!("{document:#}\n")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `NUMBER=HEX`.
@@ -202,19 +199,12 @@ fn present(directory: &Path, pcr: u8) -> Result<Digest, Error> {
     digest(&text).ok_or_else(|| Error::Usage(format!("{}: not a SHA-256 PCR", path.display())))
 }
 
-fn failed(path: &Path, source: io::Error) -> Error {
-    Error::File {
-        path: path.display().to_string(),
-        source,
-    }
-}
-
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| failed(path, source))
+    fs::read(path).map_err(|source| Error::file(path, source))
 }
 
 fn open(path: &Path) -> Result<File, Error> {
-    File::open(path).map_err(|source| failed(path, source))
+    File::open(path).map_err(|source| Error::file(path, source))
 }
 
 /// A descriptor of memory that holds these bytes.

@@ -119,7 +119,7 @@ pub async fn stream(
 ) -> Result<(), Error> {
     let input = match args.input.as_deref().filter(|path| *path != Path::new("-")) {
         Some(path) => File::open(path)
-            .map_err(|source| failed(path, source))?
+            .map_err(|source| Error::file(path, source))?
             .into(),
         None => standard(&io::stdin(), "standard input")?,
     };
@@ -151,7 +151,7 @@ pub async fn stream(
             return Err(error);
         }
     };
-    fs::rename(draft, path).map_err(|source| failed(path, source))?;
+    fs::rename(draft, path).map_err(|source| Error::file(path, source))?;
     output.document(&json!({ "file": path, "bytes": written }), |_| {
         String::new()
     })
@@ -177,7 +177,8 @@ pub async fn encapsulate(bus: &Bus, output: &Output, args: &EncapsulateArgs) -> 
 
 /// `keys decapsulate`.
 pub async fn decapsulate(bus: &Bus, output: &Output, args: &DecapsulateArgs) -> Result<(), Error> {
-    let data = fs::read(&args.ciphertext).map_err(|source| failed(&args.ciphertext, source))?;
+    let data =
+        fs::read(&args.ciphertext).map_err(|source| Error::file(&args.ciphertext, source))?;
     let ciphertext = encoding::decode(&args.ciphertext.display().to_string(), &data)?;
     let key = find(bus, &args.key).await?;
     let proxy = bus.proxy(QUANTUM, &key.path, KEY).await?;
@@ -242,13 +243,6 @@ pub async fn rewrap(bus: &Bus, output: &Output) -> Result<(), Error> {
     })
 }
 
-pub(super) fn failed(path: &Path, source: io::Error) -> Error {
-    Error::File {
-        path: path.display().to_string(),
-        source,
-    }
-}
-
 /// A file that nobody else reads, empty.
 fn private(path: &Path) -> Result<File, Error> {
     OpenOptions::new()
@@ -257,7 +251,7 @@ fn private(path: &Path) -> Result<File, Error> {
         .truncate(true)
         .mode(0o600)
         .open(path)
-        .map_err(|source| failed(path, source))
+        .map_err(|source| Error::file(path, source))
 }
 
 /// A standard stream as a descriptor of its own.
@@ -268,7 +262,7 @@ fn standard(stream: &(impl AsFd + io::IsTerminal), name: &str) -> Result<OwnedFd
     stream
         .as_fd()
         .try_clone_to_owned()
-        .map_err(|source| failed(Path::new(name), source))
+        .map_err(|source| Error::file(Path::new(name), source))
 }
 
 /// Writes a secret that the service gave to a file.
@@ -278,5 +272,5 @@ fn keep(path: &Path, secret: zbus::OwnedFd) -> Result<(), Error> {
         .take(64)
         .read_to_end(&mut bytes)
         .and_then(|_| private(path).map_err(io::Error::other)?.write_all(&bytes))
-        .map_err(|source| failed(path, source))
+        .map_err(|source| Error::file(path, source))
 }

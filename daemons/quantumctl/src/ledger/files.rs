@@ -16,17 +16,10 @@ pub struct Place {
     path: PathBuf,
 }
 
-fn failed(path: &Path, source: io::Error) -> Error {
-    Error::File {
-        path: path.display().to_string(),
-        source,
-    }
-}
-
 impl Place {
     /// A directory that is there.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        fs::read_dir(path).map_err(|source| failed(path, source))?;
+        fs::read_dir(path).map_err(|source| Error::file(path, source))?;
         Ok(Self {
             path: path.to_owned(),
         })
@@ -51,7 +44,7 @@ impl Files for Place {
 pub fn write(to: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
     let path = to.join(name);
     if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(|source| failed(parent, source))?;
+        fs::create_dir_all(parent).map_err(|source| Error::file(parent, source))?;
     }
-    fs::write(&path, bytes).map_err(|source| failed(&path, source))
+    fs::write(&path, bytes).map_err(|source| Error::file(&path, source))
 }

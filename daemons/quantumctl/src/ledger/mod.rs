@@ -149,10 +149,7 @@ fn print(output: &Output, name: &str, text: &str) -> Result<(), Error> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    fs::read(path).map_err(|source| Error::File {
-        path: path.display().to_string(),
-        source,
-    })
+    fs::read(path).map_err(|source| Error::file(path, source))
 }
 
 fn verify(output: &Output, args: &VerifyArgs) -> Result<(), Error> {

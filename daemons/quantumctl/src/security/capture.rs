@@ -85,10 +85,7 @@ pub struct Outcome {
 
 /// Replays a capture: the same capture and rules give the same alerts, whenever and wherever.
 pub fn replay(path: &Path, rules: &RuleSet) -> Result<Outcome, Error> {
-    let named = |source| Error::File {
-        path: path.display().to_string(),
-        source,
-    };
+    let named = |source| Error::file(path, source);
     let mut reader = BufReader::new(File::open(path).map_err(named)?);
     let mut replay = Replay::new(rules);
     let mut outcome = Outcome::default();

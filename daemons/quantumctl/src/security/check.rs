@@ -109,10 +109,7 @@ fn check(paths: &[PathBuf], options: &Options) -> Result<Verdict, Error> {
 pub(super) fn compile(paths: &[PathBuf], options: &Options) -> Result<RuleSet, Error> {
     let mut files = Vec::new();
     for path in paths {
-        let named = |source| Error::File {
-            path: path.display().to_string(),
-            source,
-        };
+        let named = |source| Error::file(path, source);
         if fs::metadata(path).map_err(named)?.is_dir() {
             collect(path, 0, &mut files).map_err(named)?;
         } else {

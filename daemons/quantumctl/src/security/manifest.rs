@@ -68,10 +68,7 @@ fn with(capture: &Path, end: &str) -> PathBuf {
 
 /// Bytes and SHA-256 of a file.
 pub fn digest(path: &Path) -> Result<(u64, String), Error> {
-    let named = |source| Error::File {
-        path: path.display().to_string(),
-        source,
-    };
+    let named = |source| Error::file(path, source);
     let mut file = File::open(path).map_err(named)?;
     let (mut hash, mut length) = (Sha256::default(), 0);
     let mut piece = vec![0; 1 << 16];
@@ -121,9 +118,6 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(LARGEST).read_to_end(&mut bytes))
-        .map_err(|source| Error::File {
-            path: path.display().to_string(),
-            source,
-        })?;
+        .map_err(|source| Error::file(path, source))?;
     Ok(bytes)
 }

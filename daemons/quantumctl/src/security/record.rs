@@ -67,12 +67,12 @@ pub async fn run(bus: &Bus, output: &Output, args: &RecordArgs) -> Result<(), Er
     }
     drop(writer);
     let end = copy(reader, &mut file).await;
-    let end = end.map_err(|source| failed(&args.file, source))?;
+    let end = end.map_err(|source| Error::file(&args.file, source))?;
     let file = file
         .into_inner()
-        .map_err(|e| failed(&args.file, e.into_error()))?;
+        .map_err(|e| Error::file(&args.file, e.into_error()))?;
     file.sync_all()
-        .map_err(|source| failed(&args.file, source))?;
+        .map_err(|source| Error::file(&args.file, source))?;
 
     let (bytes, sha256) = manifest::digest(&args.file)?;
     let host = nix::unistd::gethostname().unwrap_or_default();
@@ -166,20 +166,15 @@ async fn copy(reader: std::os::fd::OwnedFd, file: &mut impl Write) -> io::Result
 fn create(path: &Path) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
-    options.open(path).map_err(|source| failed(path, source))
+    options
+        .open(path)
+        .map_err(|source| Error::file(path, source))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     create(path)?
         .write_all(bytes)
-        .map_err(|source| failed(path, source))
-}
-
-fn failed(path: &Path, source: io::Error) -> Error {
-    Error::File {
-        path: path.display().to_string(),
-        source,
-    }
+        .map_err(|source| Error::file(path, source))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::{Args, ValueHint};
+use quantumos_ledger::hex;
 use quantumos_pqc::{PublicKey, Signature};
 use quantumos_wavelength::Signature5d;
 use serde_json::json;
@@ -111,7 +112,7 @@ fn show(
         "phase": five.phase(),
         "polarisation": five.polarisation(),
         "time": five.time(),
-        "digest": bytes.iter().map(|b| format!("{b:02x}")).collect::<String>(),
+        "digest": hex(&bytes),
     });
     if let (Some(document), serde_json::Value::Object(rest)) = (document.as_object_mut(), rest) {
         document.extend(rest);
