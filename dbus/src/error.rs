@@ -31,3 +31,28 @@ pub enum Error {
     /// A defect of the service; its journal has the details.
     Internal(String),
 }
+
+impl Error {
+    /// What was wrong, without the name of the error; for an error of the bus itself, what that one says.
+    #[must_use]
+    pub fn text(&self) -> String {
+        use zbus::DBusError;
+        match self {
+            Self::ZBus(error) => error.to_string(),
+            other => other.description().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_bus_says_what_the_bus_said() {
+        let gone = zbus::fdo::Error::ServiceUnknown("nobody has this name".into());
+        let error = Error::ZBus(zbus::Error::FDO(Box::new(gone)));
+        assert!(error.text().contains("nobody has this name"), "{error}");
+        assert_eq!(Error::Busy("later".into()).text(), "later");
+    }
+}

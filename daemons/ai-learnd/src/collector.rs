@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::os::fd::OwnedFd;
 use zbus::Connection;
+use zbus::proxy::OwnerChangedStream;
 
 /// The most bytes that are read of one descriptor.
 const MOST_BYTES: u64 = 16 << 20;
@@ -19,15 +20,28 @@ const ASKED: &str = "windows of security-ai";
 /// # Errors
 /// When security-ai isn't there or refuses.
 pub async fn take(connection: &Connection) -> Result<(Vec<Window>, usize), Error> {
-    let proxy = Windows1Proxy::new(connection)
-        .await
-        .map_err(Error::peer(ASKED))?;
-    let (descriptor, _) = proxy.take().await.map_err(Error::peer(ASKED))?;
+    let proxy = proxy(connection).await?;
+    let (descriptor, _) = proxy.take().await.map_err(Error::refused(ASKED))?;
     let file = File::from(OwnedFd::from(descriptor));
     let read = tokio::task::spawn_blocking(move || read(file));
     read.await
         .map_err(Error::peer(ASKED))?
         .map_err(Error::peer(ASKED))
+}
+
+/// Tells when security-ai comes and goes.
+///
+/// # Errors
+/// When the bus refuses.
+pub async fn presence(connection: &Connection) -> Result<OwnerChangedStream<'static>, Error> {
+    let proxy = proxy(connection).await?;
+    let changes = proxy.inner().receive_owner_changed().await;
+    changes.map_err(Error::peer(ASKED))
+}
+
+async fn proxy(connection: &Connection) -> Result<Windows1Proxy<'static>, Error> {
+    let proxy = Windows1Proxy::new(connection).await;
+    proxy.map_err(Error::peer(ASKED))
 }
 
 fn read(file: File) -> std::io::Result<(Vec<Window>, usize)> {

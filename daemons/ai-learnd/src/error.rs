@@ -46,6 +46,14 @@ impl Error {
             reason: error.to_string(),
         }
     }
+
+    /// The same for what another daemon answered.
+    pub fn refused(what: &'static str) -> impl FnOnce(BusError) -> Self {
+        move |error| Self::Peer {
+            what,
+            reason: error.text(),
+        }
+    }
 }
 
 impl From<Error> for BusError {

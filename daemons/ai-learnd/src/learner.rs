@@ -8,6 +8,7 @@ use crate::shelf::{MANIFEST, MODEL, PROFILE, SIGNATURE, Shelf};
 use crate::signer::{self, Signer};
 use crate::trainer::{self, Candidate};
 use crate::{Error, collector};
+use futures_util::StreamExt;
 use quantumos_dbus::path;
 use quantumos_learn::manifest::{FORMAT, File, LEAST_AUC, Manifest};
 use quantumos_learn::{Window, features, onnx};
@@ -18,6 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use zbus::object_server::SignalEmitter;
+use zbus::proxy::OwnerChangedStream;
 
 /// What a training came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,8 +91,14 @@ impl Learner {
     pub async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
         self.show(false).await;
         let mut due = Instant::now();
+        let presence = collector::presence(&self.context.connection).await;
+        if let Err(error) = &presence {
+            tracing::warn!("security-ai is asked at fixed times only: {error}");
+        }
+        let mut presence = presence.ok();
         loop {
             tokio::select! {
+                () = arrival(&mut presence) => due = Instant::now(),
                 ask = asks.recv() => match ask {
                     Some(Ask::Train(answer)) => {
                         self.collect().await;
@@ -371,6 +379,19 @@ fn work(
         )
     });
     Ok((candidate, refusal))
+}
+
+/// Ends when security-ai has come: windows wait there, and a problem of its absence is over.
+async fn arrival(presence: &mut Option<OwnerChangedStream<'static>>) {
+    while let Some(changes) = presence {
+        match changes.next().await {
+            Some(Some(_)) => return,
+            Some(None) => {}
+            // The bus itself is gone.
+            None => *presence = None,
+        }
+    }
+    std::future::pending().await
 }
 
 fn digest(windows: &[Window]) -> Result<String, Error> {

@@ -61,7 +61,7 @@ impl Signer {
             .await
             .map_err(Error::peer(ASKED))?;
         let made = keys.create(ALGORITHM, LABEL, HashMap::new()).await;
-        let made = made.map_err(Error::peer(ASKED))?;
+        let made = made.map_err(Error::refused(ASKED))?;
         let id = made
             .as_str()
             .rsplit('/')
@@ -83,7 +83,7 @@ impl Signer {
     pub async fn sign(&self, manifest: &[u8]) -> Result<Vec<u8>, Error> {
         let options = HashMap::from([("context", Variant::from(SIGNATURE_CONTEXT.to_vec()))]);
         let signed = self.key.sign(manifest, options).await;
-        signed.map_err(Error::peer(ASKED))
+        signed.map_err(Error::refused(ASKED))
     }
 }
 

@@ -77,6 +77,26 @@ async fn a_better_model_replaces_and_a_rollback_is_followed() {
 }
 
 #[tokio::test]
+async fn windows_are_taken_as_soon_as_security_ai_comes() {
+    let (stage, root) = (Stage::new(&[]), tempfile::tempdir().unwrap());
+    let mut settings = learning(root.path());
+    settings.windows.every_seconds = 3600;
+    let learnd = stage.bus.serve::<AiLearnd>(root.path(), settings).await;
+    let learnd = learnd.unwrap();
+    let problems = || learnd.context().status.problems();
+    let problem = eventually("its absence is a problem", async || problems().pop()).await;
+    assert!(problem.starts_with("no new windows: "), "{problem}");
+    assert!(problem.contains("ServiceUnknown"), "{problem}");
+    let security = watching(&stage, root.path()).await;
+    eventually("the problem is over", async || {
+        problems().is_empty().then_some(())
+    })
+    .await;
+    learnd.stop().await;
+    security.stop().await;
+}
+
+#[tokio::test]
 async fn both_wait_for_quantumd_and_go_on_by_themselves() {
     let (stage, root) = (Stage::new(&[]), tempfile::tempdir().unwrap());
     let watcher = watching(&stage, root.path()).await;
