@@ -1,6 +1,7 @@
 //! What the daemon and its objects steer together: the rules in force, the thread that applies them, and coverage.
 //! Reloads are one at a time; the old rules stay in force until the new ones are compiled.
 
+use crate::announce::announce;
 use crate::detector::Ruling;
 use crate::objects::{Security, command};
 use crate::settings::Settings;
@@ -17,6 +18,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use zbus::Connection;
+use zbus::object_server::SignalEmitter;
 
 /// The most failing rules named in a problem.
 const NAMED: usize = 3;
@@ -154,20 +156,12 @@ impl Control {
         }
         *self.ruling.write().unwrap_or_else(PoisonError::into_inner) = ruling.clone();
         report(&self.status, &ruling, &list.partial).await;
-        let sent = async {
-            let reference = self
-                .connection
-                .object_server()
-                .interface::<_, Security>(path::SECURITY)
-                .await?;
-            let (object, emitter) = (reference.get().await, reference.signal_emitter());
+        let tell = async |object: &Security, emitter: &SignalEmitter<'_>| {
             object.rules_loaded_changed(emitter).await?;
             object.rules_not_applicable_changed(emitter).await?;
             object.rules_failed_changed(emitter).await
         };
-        if let Err(error) = sent.await {
-            tracing::debug!(%error, "PropertiesChanged could not be sent");
-        }
+        announce(&self.connection, path::SECURITY, tell).await;
         let counts = ruling.set.counts();
         quantumos_service::memory::release();
         Ok(counts)

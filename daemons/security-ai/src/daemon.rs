@@ -18,6 +18,7 @@ use crate::response::facts::Host;
 use crate::response::hands::Hands;
 use crate::response::history::History;
 use crate::response::responder::{self, Order, Responder, SharedHistory};
+use crate::response::slots::Slots;
 use crate::scorer::Scorer;
 use crate::settings::Settings;
 use crate::source::{EventSource, Kernel};
@@ -32,7 +33,7 @@ use quantumos_service::{BoxError, Context, Daemon};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -252,26 +253,27 @@ impl SecurityAi {
             response::store::Store::open(&directories.state, &directories.runtime, &mut history);
         said.iter()
             .for_each(|sentence| tracing::warn!("{sentence}"));
-        let mut responder = Responder {
+        let responder = Responder {
             connection: connection.clone(),
             authority: authority.clone(),
             status: status.clone(),
             history: SharedHistory::new(history),
-            store: Some(responses),
+            store: tokio::sync::Mutex::new(Some(responses)),
             book: book.clone(),
-            journal: Journal::new(surroundings.journal),
+            journal: Mutex::new(Journal::new(surroundings.journal)),
             hands: Hands {
                 proc: proc.clone(),
                 systemd: Systemd::new(&connection),
                 probes: commander.clone(),
             },
-            protection: settings.responses.protection(responder::own(&host)),
             host,
-            settings: settings.responses.clone(),
+            settings: RwLock::new(settings.responses.clone()),
             grades,
-            pace: Pace::default(),
+            pace: Mutex::new(Pace::default()),
             boot,
             orders: orders.clone(),
+            targets: Mutex::default(),
+            slots: Slots::default(),
         };
         let metrics = settings.metrics.clone();
         let metered = status.clone();
@@ -324,7 +326,7 @@ impl SecurityAi {
         server.at(path::WINDOWS, waiting).await?;
         tokio::spawn(scorer.run(windows));
         tokio::spawn(keeper.run(outputs, inbox));
-        tokio::spawn(responder.run(ordered));
+        tokio::spawn(responder::run(responder, ordered));
         Ok(Self {
             control,
             asks,

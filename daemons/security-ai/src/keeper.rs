@@ -4,6 +4,7 @@
 //! Equal alerts are signalled at most once a second each, with their count.
 
 use crate::alert::Alert;
+use crate::announce::announce;
 use crate::book::Outcome;
 use crate::control::SharedCoverage;
 use crate::follower::Said;
@@ -271,19 +272,11 @@ impl Keeper {
             if let Some(entry) = entry {
                 self.outputs.alert(Happened::Counted, &entry);
             }
-            let changed = async {
-                let reference = self
-                    .connection
-                    .object_server()
-                    .interface::<_, AlertObject>(alert_path(id))
-                    .await?;
-                let object = reference.get().await;
-                object.count_changed(reference.signal_emitter()).await?;
-                object.time_changed(reference.signal_emitter()).await
+            let tell = async |object: &AlertObject, emitter: &SignalEmitter<'_>| {
+                object.count_changed(emitter).await?;
+                object.time_changed(emitter).await
             };
-            if let Err(error) = changed.await {
-                tracing::debug!(id, %error, "PropertiesChanged could not be sent");
-            }
+            announce(&self.connection, &alert_path(id), tell).await;
             self.signal(id).await;
         }
     }
@@ -353,18 +346,10 @@ impl Keeper {
             None => tracing::info!("everything is seen again that was shed for the budget"),
         }
         self.status.set_problem("budget", shed).await;
-        let sent = async {
-            let reference = self
-                .connection
-                .object_server()
-                .interface::<_, Security>(path::SECURITY)
-                .await?;
-            let emitter = reference.signal_emitter();
-            reference.get().await.coverage_changed(emitter).await
+        let tell = async |object: &Security, emitter: &SignalEmitter<'_>| {
+            object.coverage_changed(emitter).await
         };
-        if let Err(error) = sent.await {
-            tracing::debug!(%error, "PropertiesChanged could not be sent");
-        }
+        announce(&self.connection, path::SECURITY, tell).await;
     }
 
     async fn lost(&mut self, class: &str, count: u64) {
@@ -380,19 +365,11 @@ impl Keeper {
                 "events were lost: what they showed was not seen"
             );
         }
-        let sent = async {
-            let reference = self
-                .connection
-                .object_server()
-                .interface::<_, Security>(path::SECURITY)
-                .await?;
-            let emitter = reference.signal_emitter();
-            reference.get().await.events_lost_changed(emitter).await?;
+        let tell = async |object: &Security, emitter: &SignalEmitter<'_>| {
+            object.events_lost_changed(emitter).await?;
             Security::events_lost_reported(emitter, class, count).await
         };
-        if let Err(error) = sent.await {
-            tracing::error!(%error, "EventsLostReported could not be sent");
-        }
+        announce(&self.connection, path::SECURITY, tell).await;
     }
 
     async fn ask(&mut self, ask: Ask) {

@@ -8,6 +8,7 @@
 
 pub mod accounts;
 pub mod alert;
+mod announce;
 pub mod book;
 pub mod budget;
 pub mod care;

@@ -3,8 +3,8 @@
 //! Deciding is pure: [`plan`] takes a request and what is known of its target and gives an act or a refusal,
 //! [`automatic`] says which grade an alert calls for, [`protect`] what is never acted on. [`record`] and
 //! [`history`] say what was done and what holds; [`store`] keeps that over a restart.
-//! Acting is thin: [`facts`] looks, [`hands`] act, [`responder`] is the one task that does one thing after another,
-//! and [`bus`] its objects.
+//! Acting is thin: [`facts`] looks, [`hands`] act, [`responder`] does both for each order, side by side but for one
+//! subject in order ([`lanes`], [`slots`]), and [`bus`] has its objects.
 
 pub mod automatic;
 pub mod bus;
@@ -12,9 +12,11 @@ pub mod facts;
 pub mod grade;
 pub mod hands;
 pub mod history;
+pub mod lanes;
 pub mod plan;
 pub mod protect;
 pub mod record;
 pub mod responder;
 pub mod settings;
+pub mod slots;
 pub mod store;

@@ -35,6 +35,12 @@ impl Host {
         self.proc.identity(pid)
     }
 
+    /// The unit of the process that has this number now.
+    #[must_use]
+    pub fn unit_of(&self, pid: u32) -> Option<String> {
+        crate::unit::of_proc_file(&self.proc.text(pid, "cgroup")?)
+    }
+
     /// A process, if it still is that one.
     #[must_use]
     pub fn process(&self, identity: Identity) -> Option<ProcessFacts> {

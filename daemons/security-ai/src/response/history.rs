@@ -2,7 +2,7 @@
 //! Pure; the task that acts owns it, the objects on the bus read it.
 
 use super::plan::Act;
-use super::record::Response;
+use super::record::{Response, State};
 use std::collections::BTreeMap;
 
 /// The most responses that hold at a time.
@@ -98,11 +98,12 @@ impl History {
         self.in_force().find(|response| same(&response.act, act))
     }
 
-    /// When the next one is over, in microseconds of the boot clock.
+    /// When the next one that is applied is over, in microseconds of the boot clock, but for those left out.
     #[must_use]
-    pub fn deadline(&self) -> Option<u64> {
-        let deadlines = self.in_force().map(|response| response.deadline);
-        deadlines.filter(|deadline| *deadline != 0).min()
+    pub fn deadline(&self, without: impl Fn(u64) -> bool) -> Option<u64> {
+        let applied = self.all().filter(|one| one.state == State::Applied);
+        let counted = applied.filter(|one| one.deadline != 0 && !without(one.id));
+        counted.map(|one| one.deadline).min()
     }
 
     fn shrink(&mut self) -> Vec<u64> {
@@ -131,7 +132,6 @@ fn same(a: &Act, b: &Act) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::State;
     use super::super::record::tests::response;
     use super::*;
 
@@ -151,11 +151,12 @@ mod tests {
         assert_eq!(history.all().len(), 3);
         assert_eq!(history.doing(&freeze("a")).map(|r| r.id), Some(held));
         assert!(history.doing(&freeze("b")).is_none());
-        assert_eq!(history.deadline(), Some(63_000_000));
+        assert_eq!(history.deadline(|_| false), Some(63_000_000));
+        assert_eq!(history.deadline(|id| id == held), None);
         let mut over = history.get(held).cloned().unwrap();
         over.turn(State::Undone, "");
         history.put(over);
-        assert_eq!(history.deadline(), None);
+        assert_eq!(history.deadline(|_| false), None);
         assert_eq!(history.resize(1).len(), 2);
     }
 

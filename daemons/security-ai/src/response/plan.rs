@@ -157,6 +157,23 @@ pub enum Act {
     DenyGroups(Vec<u64>),
 }
 
+impl Act {
+    /// What it changes, by a name that is equal where two of them must not be under way together.
+    #[must_use]
+    pub fn target(&self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Throttle { unit, .. }
+            | Self::FreezeUnit(unit)
+            | Self::Isolate(unit)
+            | Self::KillUnit(unit) => Some(unit.clone()),
+            Self::StopProcess(of) | Self::KillProcess(of) => Some(format!("process {}", of.pid)),
+            // What one denial leaves in force depends on the others.
+            Self::DenyFile { .. } | Self::DenyGroups(_) => Some("denials".into()),
+        }
+    }
+}
+
 /// What would be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {

@@ -1,19 +1,27 @@
-//! The one task that responds: it looks, plans, writes down, acts, tells, and undoes when the time is over; one
-//! thing after another, so that nothing is done twice. What it does is on the disk before it is done.
+//! Who responds: it looks, plans, writes down, acts, tells, and undoes when the time is over. What it does is on the
+//! disk before it is done. Orders are taken by one task and carried out side by side, but for one target one after
+//! another, so that nothing is done twice.
 
+mod dispatch;
 mod look;
+mod occasion;
 mod publish;
 mod recover;
+mod undo;
+
+pub use dispatch::run;
 
 use super::automatic::{Grades, Pace};
 use super::facts::Host;
 use super::grade::Grade;
-use super::hands::{Hands, Trouble, denials};
+use super::hands::{Hands, Trouble};
 use super::history::{History, MOST_IN_FORCE};
-use super::plan::{Facts, Plan, Refusal, Scope};
+use super::lanes::{Lanes, Turn};
+use super::plan::{Act, Facts, Plan, Refusal, Scope};
 use super::protect::Protection;
 use super::record::{About, By, Now, Response, State};
 use super::settings::Responses;
+use super::slots::Slots;
 use super::store::Store;
 use crate::alert::Alert;
 use crate::clock;
@@ -21,18 +29,10 @@ use crate::journal::Journal;
 use crate::objects::SharedBook;
 use crate::process::Identity;
 use quantumos_dbus::Error;
-use quantumos_ebpf::Denial;
 use quantumos_service::{Authority, Status};
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::{mpsc, oneshot, watch};
 use zbus::Connection;
-
-/// How often what could not be undone in time is tried again, in microseconds.
-const RETRY: u64 = 30_000_000;
-/// The longest sleep: timers stand still while the host is suspended, the boot clock does not.
-const LOOK: Duration = Duration::from_secs(60);
 
 /// The history, shared by the task that writes it and the objects that show it.
 #[derive(Debug, Clone)]
@@ -102,24 +102,34 @@ pub enum Order {
     Stop(oneshot::Sender<()>),
 }
 
-/// The task's state.
+/// What all orders share.
 pub struct Responder {
     pub(crate) connection: Connection,
     pub(crate) authority: Authority,
     pub(crate) status: Status,
     pub(crate) history: SharedHistory,
     /// None only while it is being written.
-    pub(crate) store: Option<Store>,
+    pub(crate) store: tokio::sync::Mutex<Option<Store>>,
     pub(crate) book: SharedBook,
-    pub(crate) journal: Journal,
+    pub(crate) journal: Mutex<Journal>,
     pub(crate) host: Host,
     pub(crate) hands: Hands,
-    pub(crate) settings: Responses,
-    pub(crate) protection: Protection,
+    pub(crate) settings: RwLock<Responses>,
     pub(crate) grades: watch::Sender<Arc<Grades>>,
-    pub(crate) pace: Pace,
+    pub(crate) pace: Mutex<Pace>,
     pub(crate) boot: String,
     pub(crate) orders: mpsc::Sender<Order>,
+    /// Whose turn it is with a target.
+    pub(crate) targets: Mutex<Lanes>,
+    pub(crate) slots: Slots,
+}
+
+/// Why a plan was not carried out.
+enum Failure {
+    /// It does not fit what is in force by now.
+    Refused(Refusal),
+    /// It was tried, or could not be.
+    Failed(Error),
 }
 
 fn now() -> Now {
@@ -131,112 +141,122 @@ fn now() -> Now {
 }
 
 impl Responder {
-    /// Runs until it is told to stop or nobody is left to tell it. What holds goes on holding.
-    pub async fn run(mut self, mut inbox: mpsc::Receiver<Order>) {
-        loop {
-            let left = self.history.lock().deadline();
-            let left = left.map(|due| Duration::from_micros(due.saturating_sub(now().boot)));
-            tokio::select! {
-                order = inbox.recv() => match order {
-                    Some(Order::Stop(done)) => {
-                        let _ = done.send(());
-                        return;
-                    }
-                    Some(order) => self.obey(order).await,
-                    None => return,
-                },
-                () = tokio::time::sleep(left.unwrap_or(LOOK).min(LOOK)), if left.is_some() => {
-                    self.expire().await;
-                }
-            }
+    /// The settings in force.
+    fn settings(&self) -> Responses {
+        let settings = self.settings.read();
+        settings.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn find(&self, id: u64) -> Option<Response> {
+        self.history.lock().get(id).cloned()
+    }
+
+    /// Whom a request is about, as far as that is known without asking systemd: the unit, else the process.
+    fn subject(&self, aim: &Aim) -> String {
+        let of_process = |pid: u32, unit: Option<String>| {
+            let unit = unit.filter(|unit| !unit.is_empty());
+            unit.unwrap_or_else(|| format!("process {pid}"))
+        };
+        match aim {
+            Aim::Alert(id) => match self.book.lock().get(*id) {
+                Some(entry) => of_process(entry.alert.pid, Some(entry.alert.unit.clone())),
+                None => String::new(),
+            },
+            Aim::Process(pid, _) => of_process(*pid, self.host.unit_of(*pid)),
+            Aim::Unit(name) => name.clone(),
+            Aim::Seen(identity, unit) => of_process(identity.pid, Some(unit.clone())),
         }
     }
 
-    async fn obey(&mut self, order: Order) {
-        // Whoever asked may have given up.
-        match order {
-            Order::Plan(wanted, answer) => {
-                let (facts, about) = self.look(&wanted).await;
-                let plan = facts.and_then(|facts| self.plan(&wanted, &facts));
-                let _ = answer.send((plan, about));
-            }
-            Order::Respond(wanted, by, answer) => {
-                let _ = answer.send(self.respond(wanted, by).await);
-            }
-            Order::Undo(id, by, answer) => {
-                let _ = answer.send(self.undo(id, &by).await);
-            }
-            Order::UndoAll(grades, by, answer) => {
-                let _ = answer.send(self.undo_all(&grades, &by).await);
-            }
-            Order::Occasion(grade, id, alert) => self.occasion(grade, id, &alert).await,
-            Order::Configure(settings, answer) => {
-                self.configure(settings).await;
-                let _ = answer.send(());
-            }
-            Order::Stop(_) => {}
+    /// Whom a response is about.
+    fn subject_of(&self, id: u64) -> String {
+        let Some(Response { about, .. }) = self.find(id) else {
+            return String::new();
+        };
+        if about.unit.is_empty() {
+            return format!("process {}", about.pid);
         }
+        about.unit
+    }
+
+    /// Waits for the turn with what an act changes; a unit may have been asked for by another name.
+    async fn turn(&self, act: &Act) -> Option<Turn> {
+        let target = act.target()?;
+        let mut turn = {
+            let targets = self.targets.lock();
+            let mut targets = targets.unwrap_or_else(PoisonError::into_inner);
+            targets.join(target)
+        };
+        turn.come().await;
+        Some(turn)
+    }
+
+    /// What would be done.
+    async fn planned(&self, wanted: &Wanted) -> Answer {
+        let (facts, about) = self.look(wanted).await;
+        let plan = facts.and_then(|facts| self.plan(wanted, &facts));
+        (plan, about)
     }
 
     fn plan(&self, wanted: &Wanted, facts: &Facts) -> Result<Plan, Refusal> {
         let request = super::plan::Request {
             grade: wanted.grade,
-            of_process: !matches!(wanted.aim, Aim::Unit(_)),
+            of_process: wanted.is_of_process(),
             scope: wanted.scope,
             seconds: wanted.seconds,
         };
-        let policy = self.settings.policy();
-        let plan = super::plan::plan(&request, facts, &self.protection, &policy)?;
-        let history = self.history.lock();
-        if let Some(same) = history.doing(&plan.act) {
-            return Err(Refusal::InForce(same.id));
-        }
-        if plan.grade.is_undoable() && history.in_force().count() >= MOST_IN_FORCE {
-            return Err(Refusal::TooMany(format!(
-                "{MOST_IN_FORCE} responses are in force, undo some"
-            )));
-        }
+        let settings = self.settings();
+        let protection: Protection = settings.protection(own(&self.host));
+        let plan = super::plan::plan(&request, facts, &protection, &settings.policy())?;
+        fits(&self.history.lock(), &plan.act, plan.grade)?;
         Ok(plan)
     }
 
-    async fn respond(&mut self, wanted: Wanted, by: By) -> Result<u64, Error> {
-        let (facts, about) = self.look(&wanted).await;
-        match facts.and_then(|facts| self.plan(&wanted, &facts)) {
+    async fn respond(&self, wanted: Wanted, by: By) -> Result<u64, Error> {
+        let (plan, about) = self.planned(&wanted).await;
+        let done = match plan {
             Ok(plan) => {
-                let response = Response::new(plan, about, by, wanted.reason, now(), &self.boot);
+                let (about, by, reason) = (about.clone(), by.clone(), wanted.reason);
+                let response = Response::new(plan, about, by, reason, now(), &self.boot);
                 self.carry_out(response).await
             }
-            Err(refusal) => {
+            Err(refusal) => Err(Failure::Refused(refusal)),
+        };
+        done.map_err(|failure| match failure {
+            Failure::Failed(error) => error,
+            Failure::Refused(refusal) => {
                 self.journal_refusal(wanted.grade, &about, &by, &refusal.to_string());
-                Err(answer(refusal))
+                answer(refusal)
             }
-        }
+        })
     }
 
     /// Writes a response down, does it, writes down how that went, and tells. Gives its number.
-    async fn carry_out(&mut self, mut response: Response) -> Result<u64, Error> {
-        let before = match self.hands.before(&response.act).await {
+    async fn carry_out(&self, mut response: Response) -> Result<u64, Failure> {
+        let _turn = self.turn(&response.act).await;
+        let _slot = self.slots.of(response.grade).await;
+        response.before = match self.hands.before(&response.act).await {
             Ok(before) => before,
             Err(trouble) => {
-                self.journal_refusal(
-                    response.grade,
-                    &response.about,
-                    &response.by,
-                    trouble.text(),
-                );
-                return Err(trouble_answer(&trouble));
+                let (about, by) = (&response.about, &response.by);
+                self.journal_refusal(response.grade, about, by, trouble.text());
+                return Err(Failure::Failed(trouble_answer(&trouble)));
             }
         };
-        response.before = before;
         let undoable = response.grade.is_undoable();
-        let (id, gone) = self.history.lock().add(response.clone());
+        let (id, gone) = {
+            let mut history = self.history.lock();
+            // What is in force may have changed since it was planned.
+            fits(&history, &response.act, response.grade).map_err(Failure::Refused)?;
+            history.add(response.clone())
+        };
         response.id = id;
         self.withdraw(gone).await;
         let is_kept = self.write(id).await;
         if undoable && !is_kept {
             let reason = "it could not be written down, so it was not done: nobody could undo it after a restart";
             self.finish(response, State::Failed, reason).await;
-            return Err(Error::Io(reason.into()));
+            return Err(Failure::Failed(Error::Io(reason.into())));
         }
         let done = self.hands.act(&response.act, &response.before).await;
         let (state, detail, result) = match done {
@@ -250,197 +270,59 @@ impl Responder {
             }
         };
         self.finish(response, state, &detail).await;
-        result
+        result.map_err(Failure::Failed)
     }
 
     /// Writes down how a response stands, and shows it.
-    async fn finish(&mut self, mut response: Response, state: State, detail: &str) {
+    async fn finish(&self, mut response: Response, state: State, detail: &str) {
         let id = response.id;
         response.turn(state, detail);
         self.history.lock().put(response);
         self.write(id).await;
         self.show(id).await;
-        let gone = self.history.lock().resize(self.settings.keep as usize);
+        let keep = self.settings().keep as usize;
+        let gone = self.history.lock().resize(keep);
         self.withdraw(gone).await;
     }
 
-    async fn undo(&mut self, id: u64, by: &By) -> Result<(), Error> {
-        let found = self.history.lock().get(id).cloned();
-        let response = found.ok_or_else(|| Error::NotFound(format!("response {id} has left")))?;
-        if !response.state.holds() {
-            let state = response.state.name();
-            return Err(Error::InvalidArgument(format!(
-                "response {id} is {state}: there is nothing to undo"
-            )));
-        }
-        let said = format!("by {}", by.name());
-        match self.revert(response, State::Undone, &said).await {
-            None => Ok(()),
-            Some(trouble) => Err(Error::Unavailable(format!(
-                "response {id} could not be undone: {}",
-                trouble.text()
-            ))),
-        }
-    }
-
-    async fn undo_all(&mut self, grades: &[Grade], by: &By) -> (u32, u32) {
-        let held: Vec<u64> = {
-            let history = self.history.lock();
-            let held = history
-                .in_force()
-                .filter(|held| grades.contains(&held.grade));
-            held.map(|held| held.id).collect()
-        };
-        let (mut undone, mut failed) = (0, 0);
-        for id in held {
-            match self.undo(id, by).await {
-                Ok(()) => undone += 1,
-                Err(_) => failed += 1,
-            }
-        }
-        (undone, failed)
-    }
-
-    /// Undoes a response; what stands in the way, after which it still holds and is tried again.
-    async fn revert(&mut self, response: Response, state: State, said: &str) -> Option<Trouble> {
-        let others: BTreeSet<Denial> = {
-            let history = self.history.lock();
-            let others = history.in_force().filter(|other| other.id != response.id);
-            others.flat_map(|other| denials(&other.act)).collect()
-        };
-        let undone = self
-            .hands
-            .undo(&response.act, &response.before, &others)
-            .await;
-        match undone {
-            Ok(detail) => {
-                let both = [said, &detail].map(str::to_owned);
-                let both: Vec<_> = both.into_iter().filter(|text| !text.is_empty()).collect();
-                self.finish(response, state, &both.join("; ")).await;
-                None
-            }
-            Err(Trouble::Gone(reason)) => {
-                self.finish(response, State::Ended, &reason).await;
-                None
-            }
-            Err(trouble) => {
-                let id = response.id;
-                let detail = format!("not undone yet: {}", trouble.text());
-                tracing::error!(id, "{detail}");
-                let mut held = response;
-                if held.deadline != 0 {
-                    held.deadline = held.deadline.max(now().boot.saturating_add(RETRY));
-                }
-                self.finish(held, State::Applied, &detail).await;
-                Some(trouble)
-            }
-        }
-    }
-
-    /// Undoes what has had its time.
-    async fn expire(&mut self) {
-        let boot = now().boot;
-        let due: Vec<Response> = {
-            let history = self.history.lock();
-            let due = history.in_force().filter(|held| held.is_due(boot));
-            due.cloned().collect()
-        };
-        let mut stuck = Vec::new();
-        for response in due {
-            let (id, effect) = (response.id, response.effect.clone());
-            if let Some(trouble) = self
-                .revert(response, State::Expired, "its time was over")
-                .await
-            {
-                stuck.push(format!("{id} ({effect}): {}", trouble.text()));
-            }
-        }
-        let problem = (!stuck.is_empty()).then(|| {
-            format!(
-                "responses could not be undone in time: {}",
-                stuck.join("; ")
-            )
-        });
-        self.status.set_problem("responses", problem).await;
-    }
-
-    /// An alert that calls for a response.
-    async fn occasion(&mut self, grade: Grade, id: u64, alert: &Alert) {
-        if !self.pace.admit(now().boot, self.settings.per_minute) {
-            tracing::warn!(
-                rule = alert.rule,
-                pid = alert.pid,
-                "no automatic response: there were {} in the last minute",
-                self.settings.per_minute
-            );
-            return;
-        }
-        let identity = Identity {
-            pid: alert.pid,
-            start: alert.start,
-        };
-        let wanted = Wanted {
-            aim: Aim::Seen(identity, alert.unit.clone()),
-            grade,
-            scope: None,
-            seconds: None,
-            reason: format!("rule {:?}, level {}", alert.title, alert.level),
-            caller: 0,
-        };
-        let (facts, mut about) = self.look(&wanted).await;
-        look::tell(&mut about, alert);
-        about.alert = id;
-        let plan = facts.and_then(|facts| self.plan(&wanted, &facts));
-        let boot = self.boot.clone();
-        match plan {
-            Ok(plan) => {
-                let made = Response::new(plan, about, By::Automatic, wanted.reason, now(), &boot);
-                if let Err(error) = self.carry_out(made).await {
-                    tracing::warn!(rule = alert.rule, %error, "no automatic response");
-                }
-            }
-            Err(Refusal::InForce(id)) => tracing::debug!(id, "it is in force already"),
-            Err(refusal) => self.refused(wanted, about, &refusal).await,
-        }
-    }
-
-    /// Remembers why the daemon did nothing on its own, once for each rule and target.
-    async fn refused(&mut self, wanted: Wanted, about: About, refusal: &Refusal) {
-        let is_known = self.history.lock().all().any(|known| {
-            known.state == State::Refused
-                && known.about.rule == about.rule
-                && known.about.unit == about.unit
-                && known.about.executable == about.executable
-        });
-        if is_known {
-            return;
-        }
-        let plan = Plan {
-            grade: wanted.grade,
-            scope: Scope::Process,
-            act: super::plan::Act::None,
-            effect: "nothing is done".into(),
-            seconds: 0,
-        };
-        let made = Response::new(plan, about, By::Automatic, wanted.reason, now(), &self.boot);
-        let (id, gone) = self.history.lock().add(made);
-        self.withdraw(gone).await;
-        let made = self.history.lock().get(id).cloned();
-        if let Some(made) = made {
-            self.finish(made, State::Refused, &refusal.to_string())
-                .await;
-        }
-    }
-
-    async fn configure(&mut self, settings: Responses) {
-        self.protection = settings.protection(own(&self.host));
+    async fn configure(&self, settings: Responses) {
         // Nobody listens when the daemon is stopping.
         let _ = self.grades.send(Arc::new(settings.grades()));
-        self.settings = settings;
-        let gone = self.history.lock().resize(self.settings.keep as usize);
+        let keep = settings.keep as usize;
+        *self
+            .settings
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = settings;
+        let gone = self.history.lock().resize(keep);
         self.withdraw(gone).await;
         self.tell_settings().await;
     }
+}
+
+impl Wanted {
+    /// Whether a process is meant, and not a unit.
+    fn is_of_process(&self) -> bool {
+        !matches!(self.aim, Aim::Unit(_))
+    }
+
+    /// Whether what is done depends on the process alone, and systemd need not be asked for its unit.
+    fn is_of_process_alone(&self) -> bool {
+        let grade = matches!(self.grade, Grade::Freeze | Grade::Kill);
+        grade && self.is_of_process() && matches!(self.scope, None | Some(Scope::Process))
+    }
+}
+
+/// Whether something may come into force beside what is.
+fn fits(history: &History, act: &Act, grade: Grade) -> Result<(), Refusal> {
+    if let Some(same) = history.doing(act) {
+        return Err(Refusal::InForce(same.id));
+    }
+    if grade.is_undoable() && history.in_force().count() >= MOST_IN_FORCE {
+        return Err(Refusal::TooMany(format!(
+            "{MOST_IN_FORCE} responses are in force, undo some"
+        )));
+    }
+    Ok(())
 }
 
 /// This process.

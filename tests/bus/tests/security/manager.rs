@@ -3,6 +3,7 @@
 use quantumos_harness::PrivateBus;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use tokio::sync::Semaphore;
 use zbus::{Connection, OwnedObjectPath, OwnedVariant};
 
 /// Not set, as systemd says it.
@@ -43,6 +44,10 @@ pub struct State {
     pub aliases: BTreeMap<String, String>,
     /// Whether changes are refused.
     pub refuses: bool,
+    /// Units that freeze only when somebody adds a permit, as one does that waits for its disk.
+    pub gates: BTreeMap<String, Arc<Semaphore>>,
+    /// The calls that change units, in the order in which they began and ended.
+    pub calls: Vec<String>,
 }
 
 pub struct FakeSystemd {
@@ -64,8 +69,9 @@ fn path(unit: &str) -> OwnedObjectPath {
 }
 
 impl Manager {
-    fn change(&self, name: &str, change: impl FnOnce(&mut Unit)) -> Result<(), Answer> {
+    fn change(&self, what: &str, name: &str, change: impl FnOnce(&mut Unit)) -> Result<(), Answer> {
         let mut state = self.0.lock().unwrap();
+        state.calls.push(format!("{what} {name}"));
         if state.refuses {
             return Err(Answer::UnitMasked("not you".into()));
         }
@@ -94,7 +100,7 @@ impl Manager {
         properties: Vec<(String, OwnedVariant)>,
     ) -> Result<(), Answer> {
         assert!(runtime, "a response must not outlive a boot");
-        self.change(name, |unit| {
+        self.change("set", name, |unit| {
             for (property, value) in properties {
                 let networks = |list: &mut Networks, value: OwnedVariant| {
                     // As systemd does: an empty list empties it, any other is added to it.
@@ -115,17 +121,25 @@ impl Manager {
         })
     }
 
-    fn freeze_unit(&self, name: &str) -> Result<(), Answer> {
-        self.change(name, |unit| unit.frozen = true)
+    async fn freeze_unit(&self, name: &str) -> Result<(), Answer> {
+        let gate = {
+            let mut state = self.0.lock().unwrap();
+            state.calls.push(format!("begin to freeze {name}"));
+            state.gates.get(name).cloned()
+        };
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        self.change("freeze", name, |unit| unit.frozen = true)
     }
 
     fn thaw_unit(&self, name: &str) -> Result<(), Answer> {
-        self.change(name, |unit| unit.frozen = false)
+        self.change("thaw", name, |unit| unit.frozen = false)
     }
 
     fn kill_unit(&self, name: &str, whom: &str, signal: i32) -> Result<(), Answer> {
         assert_eq!((whom, signal), ("all", 9));
-        self.change(name, |unit| unit.killed += 1)
+        self.change("kill", name, |unit| unit.killed += 1)
     }
 }
 

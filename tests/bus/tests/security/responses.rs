@@ -44,10 +44,10 @@ pub fn stage() -> Stage {
 }
 
 /// A process to act on; it is killed in the end.
-struct Victim(Child);
+pub struct Victim(Child);
 
 impl Victim {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let mut command = Command::new("sleep");
         command.arg("1000");
         die_with_parent(&mut command);
@@ -69,8 +69,13 @@ impl Victim {
         )
     }
 
-    fn target(&self) -> Dictionary {
+    pub fn target(&self) -> Dictionary {
         entries([("pid", value(self.pid()))])
+    }
+
+    /// It ends, and by SIGKILL.
+    pub fn killed(&mut self) {
+        assert_eq!(self.0.wait().unwrap().signal(), Some(9));
     }
 
     async fn becomes(&self, stopped: bool) {
@@ -148,7 +153,7 @@ async fn a_process_is_frozen_thawed_and_killed() {
     let wrong = all.respond(other, "kill", none()).await;
     assert!(matches!(&wrong, Err(Error::NotFound(_))), "{wrong:?}");
     let killed = all.respond(victim.target(), "kill", none()).await.unwrap();
-    assert_eq!(victim.0.wait().unwrap().signal(), Some(9));
+    victim.killed();
     let killed = response(&client, killed.as_str()).await;
     assert_eq!(killed.state().await.unwrap(), "done");
     assert_eq!(killed.detail().await.unwrap(), "");

@@ -1,13 +1,15 @@
 //! Responses to units, with what systemd is asked for.
 
 use crate::manager::{FakeSystemd, UNSET, Unit};
-use crate::responses::{entries, none, response, responses, stage, value};
+use crate::responses::{Victim, entries, none, response, responses, stage, value};
 use quantumos_dbus::{Dictionary, Error};
 use quantumos_ebpf::Denial;
-use quantumos_harness::PrivateBus;
+use quantumos_harness::{PrivateBus, eventually};
 use security_ai::Settings;
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 fn unit(name: &str) -> Dictionary {
     entries([("unit", value(name.to_owned()))])
@@ -173,5 +175,119 @@ async fn executions_are_denied_in_a_unit_and_again_after_a_restart() {
     let client = second.bus.connect().await.unwrap();
     response(&client, made.as_str()).await.undo().await.unwrap();
     assert!(denied.lock().unwrap().is_empty());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_unit_that_is_slow_to_freeze_holds_up_no_other_but_what_concerns_it_is_in_order() {
+    let stage = stage();
+    let units = ["slow.service", "web.service", "mail.service"];
+    let systemd = FakeSystemd::start(&stage.bus, &units).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let begun = |call: &str| {
+        let state = systemd.state.lock().unwrap();
+        state.calls.iter().any(|one| one == call).then_some(())
+    };
+    let slow = ("slow.service".to_owned(), gate.clone());
+    systemd.state.lock().unwrap().gates.extend([slow]);
+    let alias = ("creeping.service".to_owned(), "slow.service".to_owned());
+    systemd.state.lock().unwrap().aliases.extend([alias]);
+    let running = stage.serve(Settings::default()).await;
+    let client = stage.bus.connect().await.unwrap();
+    let all = responses(&client).await;
+    let respond = |name: &'static str, grade: &'static str| {
+        let client = client.clone();
+        tokio::spawn(async move {
+            let all = responses(&client).await;
+            all.respond(unit(name), grade, none()).await
+        })
+    };
+
+    let freeze = respond("slow.service", "freeze");
+    eventually("systemd is asked", async || {
+        begun("begin to freeze slow.service")
+    })
+    .await;
+    // What else concerns the unit waits, by whatever name it is asked for; what is under way is not done twice.
+    let isolate = respond("slow.service", "isolate");
+    let twice = respond("creeping.service", "freeze").await.unwrap();
+    assert!(matches!(&twice, Err(Error::Busy(_))), "{twice:?}");
+    let throttle = respond("creeping.service", "throttle");
+    // Nobody else does.
+    let mut victim = Victim::start();
+    all.respond(victim.target(), "kill", none()).await.unwrap();
+    victim.killed();
+    all.respond(unit("web.service"), "kill", none())
+        .await
+        .unwrap();
+    let frozen = all.respond(unit("mail.service"), "freeze", none()).await;
+    let frozen = response(&client, frozen.unwrap().as_str()).await;
+    frozen.undo().await.unwrap();
+    let plan = all.plan(unit("slow.service"), "kill", none()).await;
+    assert_eq!(plan.unwrap()["Allowed"], value(true));
+    let others = [
+        "begin to freeze slow.service",
+        "kill web.service",
+        "begin to freeze mail.service",
+        "freeze mail.service",
+        "thaw mail.service",
+    ];
+    assert_eq!(systemd.state.lock().unwrap().calls, others);
+    assert!(!freeze.is_finished() && !isolate.is_finished() && !throttle.is_finished());
+
+    gate.add_permits(1);
+    let made = freeze.await.unwrap().unwrap();
+    isolate.await.unwrap().unwrap();
+    throttle.await.unwrap().unwrap();
+    let rest = [
+        "freeze slow.service",
+        "set slow.service",
+        "set slow.service",
+    ];
+    let calls = systemd.state.lock().unwrap().calls.clone();
+    assert_eq!(calls, [&others[..], &rest].concat());
+    let made = response(&client, made.as_str()).await;
+    assert_eq!(made.state().await.unwrap(), "applied");
+    assert_eq!(all.undo_all().await.unwrap(), (3, 0));
+    assert_eq!(systemd.unit("slow.service"), Unit::default());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn many_units_that_are_slow_to_freeze_hold_up_no_kill() {
+    let names: Vec<String> = (0..12).map(|n| format!("slow-{n}.service")).collect();
+    let units: Vec<&str> = names.iter().map(String::as_str).collect();
+    let stage = stage();
+    let systemd = FakeSystemd::start(&stage.bus, &[&units[..], &["web.service"]].concat()).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let gates = names.iter().map(|name| (name.clone(), gate.clone()));
+    systemd.state.lock().unwrap().gates.extend(gates);
+    let running = stage.serve(Settings::default()).await;
+    let client = stage.bus.connect().await.unwrap();
+    let all = responses(&client).await;
+    let mut freezing = tokio::task::JoinSet::new();
+    for name in names.clone() {
+        let client = client.clone();
+        freezing.spawn(async move {
+            let all = responses(&client).await;
+            all.respond(unit(&name), "freeze", none()).await
+        });
+    }
+    let asked = || systemd.state.lock().unwrap().calls.len();
+    eventually("as many calls as may be", async || {
+        (asked() == 8).then_some(())
+    })
+    .await;
+    all.respond(unit("web.service"), "kill", none())
+        .await
+        .unwrap();
+    assert_eq!(systemd.unit("web.service").killed, 1);
+    assert_eq!(asked(), 9, "no more than eight at a time");
+    gate.add_permits(names.len());
+    while let Some(done) = freezing.join_next().await {
+        done.unwrap().unwrap();
+    }
+    assert!(names.iter().all(|name| systemd.unit(name).frozen));
+    assert_eq!(all.undo_all().await.unwrap(), (12, 0));
     running.stop().await;
 }

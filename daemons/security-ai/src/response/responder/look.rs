@@ -77,7 +77,8 @@ impl Responder {
             }
         }
         about.unit.clone_from(&unit);
-        if !wanted.grade.acts() {
+        // Only what needs systemd asks it: a kill must not wait for that.
+        if !wanted.grade.acts() || wanted.is_of_process_alone() {
             let facts = Facts {
                 process,
                 unit: None,
@@ -85,6 +86,7 @@ impl Responder {
             };
             return (Ok(facts), about);
         }
+        let _slot = self.slots.of(wanted.grade).await;
         let unit = match self.unit(&unit).await {
             Ok(unit) => unit,
             // A host without systemd still has processes.

@@ -1,16 +1,21 @@
 //! How responses are written down, put on the bus, signalled and recorded in the journal.
 
 use super::Responder;
+use crate::announce::announce;
+use crate::journal::Journal;
 use crate::response::bus::{ResponseObject, Responses1, details, response_path};
 use crate::response::grade::Grade;
 use crate::response::record::{About, By};
 use quantumos_dbus::path;
+use std::sync::{MutexGuard, PoisonError};
 use zbus::object_server::SignalEmitter;
 
 impl Responder {
     /// Writes a response down, and waits for the disk; whether it would be known after a restart.
-    pub(super) async fn write(&mut self, id: u64) -> bool {
-        let Some(mut store) = self.store.take() else {
+    pub(super) async fn write(&self, id: u64) -> bool {
+        // Held until the disk has it: what is written later is newer.
+        let mut kept = self.store.lock().await;
+        let Some(mut store) = kept.take() else {
             return false;
         };
         let (one, all, next) = {
@@ -32,7 +37,7 @@ impl Responder {
         });
         let (problem, is_kept) = match work.await {
             Ok((store, written)) => {
-                self.store = Some(store);
+                *kept = Some(store);
                 match written {
                     Ok(()) => (None, true),
                     Err((error, Ok(()))) => (
@@ -54,12 +59,13 @@ impl Responder {
                 false,
             ),
         };
+        drop(kept);
         self.status.set_problem("responses-file", problem).await;
         is_kept
     }
 
     /// Puts a response on the bus, or announces its change; signals it and records it in the journal.
-    pub(super) async fn show(&mut self, id: u64) {
+    pub(super) async fn show(&self, id: u64) {
         let Some(response) = self.history.lock().get(id).cloned() else {
             return;
         };
@@ -87,7 +93,7 @@ impl Responder {
         if let Err(error) = sent.await {
             tracing::error!(id, %error, "ResponseChanged could not be sent");
         }
-        if let Err(error) = self.journal.response(&response) {
+        if let Err(error) = self.journal().response(&response) {
             tracing::debug!(%error, "no journal entry");
             tracing::warn!(
                 response = id,
@@ -98,6 +104,10 @@ impl Responder {
                 response.detail
             );
         }
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a response's object on the bus.
@@ -116,7 +126,7 @@ impl Responder {
     }
 
     /// Takes responses off the bus that are not remembered any more.
-    pub(super) async fn withdraw(&mut self, ids: Vec<u64>) {
+    pub(super) async fn withdraw(&self, ids: Vec<u64>) {
         for id in ids {
             let server = self.connection.object_server();
             if let Err(error) = server.remove::<ResponseObject, _>(response_path(id)).await {
@@ -127,23 +137,17 @@ impl Responder {
 
     /// Announces what the configuration changed.
     pub(super) async fn tell_settings(&self) {
-        let sent = async {
-            let server = self.connection.object_server();
-            let reference = server.interface::<_, Responses1>(path::RESPONSES).await?;
-            let emitter = reference.signal_emitter();
-            let object = reference.get().await;
-            object.set(&self.settings);
+        let tell = async |object: &Responses1, emitter: &SignalEmitter<'_>| {
+            object.set(&self.settings());
             object.automatic_changed(emitter).await?;
             object.protected_changed(emitter).await
         };
-        if let Err(error) = sent.await {
-            tracing::debug!(%error, "PropertiesChanged could not be sent");
-        }
+        announce(&self.connection, path::RESPONSES, tell).await;
     }
 
     /// Records that something was asked for and not done.
-    pub(super) fn journal_refusal(&mut self, grade: Grade, about: &About, by: &By, why: &str) {
-        if let Err(error) = self.journal.refusal(grade, about, by, why) {
+    pub(super) fn journal_refusal(&self, grade: Grade, about: &About, by: &By, why: &str) {
+        if let Err(error) = self.journal().refusal(grade, about, by, why) {
             tracing::debug!(%error, "no journal entry");
             tracing::warn!(by = by.name(), "{} was refused: {why}", grade.name());
         }

@@ -8,7 +8,7 @@ impl Responder {
     ///
     /// # Errors
     /// When the bus refuses an object.
-    pub async fn recover(&mut self) -> zbus::Result<()> {
+    pub async fn recover(&self) -> zbus::Result<()> {
         let all: Vec<Response> = self.history.lock().all().cloned().collect();
         for response in &all {
             self.put(response.id).await?;
@@ -35,7 +35,6 @@ impl Responder {
                 Recovery::Over(state, detail) => self.finish(response, state, detail).await,
             }
         }
-        self.expire().await;
         Ok(())
     }
 }
