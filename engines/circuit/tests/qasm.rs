@@ -292,7 +292,7 @@ fn mistakes_have_their_place() {
         (HEAD_2, "qreg q[1]; x q[0] ?", "no token starts with '?'"),
         (HEAD_2, "qreg q[0];", "a size of 0"),
         (HEAD_2, "qreg q[1]; x q[-1];", "out of range"),
-        ("OPENQASM 4.0;", "", "version 2 or 3 expected"),
+        ("OPENQASM 4.0;", "", "version 2.0, 3.0 or 3.1 expected"),
         (HEAD_2, &deep, "nested more than 128 deep"),
         (HEAD_2, &long, "too many terms"),
         (HEAD_2, &doubling, "more than"),

@@ -28,6 +28,9 @@ pub enum Binary {
     Multiply,
     Divide,
     Remainder,
+    /// Divide as two's complement, towards zero.
+    SignedDivide,
+    SignedRemainder,
     ShiftLeft,
     ShiftRight,
     Equal,
@@ -142,6 +145,16 @@ impl Expression {
         }
     }
 
+    /// Numbers, ranges of bits and operations that it is made of.
+    #[must_use]
+    pub fn parts(&self) -> u64 {
+        1 + match self {
+            Self::Value(_) | Self::Bits { .. } | Self::Signed { .. } => 0,
+            Self::Unary(_, inner) => inner.parts(),
+            Self::Binary(_, sides) => sides.iter().map(Self::parts).sum(),
+        }
+    }
+
     /// Calls `see` for every range of bits that is read.
     pub fn reads(&self, see: &mut dyn FnMut(u32, u32)) {
         match self {
@@ -168,6 +181,10 @@ impl Binary {
             Self::Multiply => x.wrapping_mul(y),
             Self::Divide => x.checked_div(y).unwrap_or_default(),
             Self::Remainder => x.checked_rem(y).unwrap_or_default(),
+            Self::SignedDivide if y == 0 => 0,
+            Self::SignedDivide => (x as i64).wrapping_div(y as i64) as u64,
+            Self::SignedRemainder if y == 0 => 0,
+            Self::SignedRemainder => (x as i64).wrapping_rem(y as i64) as u64,
             Self::ShiftLeft => u32::try_from(y).map_or(0, |y| x.checked_shl(y).unwrap_or(0)),
             Self::ShiftRight => u32::try_from(y).map_or(0, |y| x.checked_shr(y).unwrap_or(0)),
             Self::Equal => u64::from(x == y),

@@ -77,6 +77,7 @@ pub enum StmtKind {
         value: Option<Expr>,
         constant: bool,
         input: bool,
+        output: bool,
     },
     Alias(String, Expr),
     Gate(Rc<GateDef>),
@@ -94,8 +95,8 @@ pub enum StmtKind {
     Barrier(Vec<Expr>),
     Assign(Expr, Option<&'static str>, Expr),
     Expression(Expr),
-    /// Version 2: a register equals a number.
-    IfEquals(Expr, u128, Box<Stmt>),
+    /// Version 2: a register equals a number, given as 64-bit words, the least first.
+    IfEquals(Expr, Vec<u64>, Box<Stmt>),
     If(Expr, Vec<Stmt>, Vec<Stmt>),
     While(Expr, Vec<Stmt>),
     For(Type, String, Expr, Vec<Stmt>),
@@ -131,5 +132,7 @@ pub struct Subroutine {
 #[derive(Debug)]
 pub struct Program {
     pub version: u32,
+    /// The highest qubit of the machine (`$3`) that is named, and where.
+    pub hardware: Option<(u64, Place)>,
     pub statements: Vec<Stmt>,
 }

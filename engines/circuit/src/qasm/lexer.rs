@@ -21,6 +21,8 @@ impl Place {
 pub enum Kind {
     Name(String),
     Integer(u128),
+    /// A whole number that is larger than that, as digits: what a long register may be compared with.
+    Large(String),
     Float(f64),
     /// A number with a unit of time behind it.
     Duration,
@@ -35,6 +37,7 @@ impl Kind {
         match self {
             Self::Name(name) => format!("`{name}`"),
             Self::Integer(value) => format!("`{value}`"),
+            Self::Large(digits) => format!("`{digits}`"),
             Self::Float(value) => format!("`{value}`"),
             Self::Duration => "a duration".to_owned(),
             Self::Text(text) => format!("\"{text}\""),
@@ -50,6 +53,9 @@ pub struct Token {
     pub kind: Kind,
     pub place: Place,
 }
+
+/// The most digits of a whole number.
+const DIGITS_MAX: usize = 10_000;
 
 /// The longest first where one starts with another.
 const SYMBOLS: &[&str] = &[
@@ -217,6 +223,8 @@ fn number(cursor: &mut Cursor<'_>, place: Place) -> Result<Kind, Error> {
         }
     } else if let Ok(value) = digits.parse() {
         return Ok(Kind::Integer(value));
+    } else if digits.len() <= DIGITS_MAX {
+        return Ok(Kind::Large(digits));
     }
     Err(place.error(format!("{text} is out of range")))
 }

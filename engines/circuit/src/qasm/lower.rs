@@ -14,12 +14,16 @@ use std::rc::Rc;
 
 use super::ast::{GateDef, Program, Stmt, StmtKind, Subroutine, Type, TypeKind};
 use super::lexer::Place;
-use crate::ir::{Circuit, OPERATIONS_MAX, Op};
+use crate::ir::{Circuit, DEPTH_MAX, OPERATIONS_MAX, Op};
 use crate::{C64, Error};
 use value::Value;
 
 /// Steps of a program (statements, expressions, gates) before it counts as one that never ends.
 const STEPS_MAX: u64 = 10 * OPERATIONS_MAX;
+/// Parts of all expressions that the circuit is to compute.
+const PARTS_MAX: u64 = 2 * OPERATIONS_MAX;
+/// How deep statements, expressions, calls and definitions may lie in each other, calls followed.
+const NESTED_MAX: usize = 2 * DEPTH_MAX;
 
 /// What a name stands for.
 #[derive(Debug, Clone)]
@@ -65,9 +69,22 @@ struct Lower {
     library: bool,
     steps: u64,
     operations: u64,
+    parts: u64,
+    nested: usize,
+    /// Controls around the gate that is being expanded.
+    controlled: u32,
     calls: Vec<String>,
-    /// Loops that run during the circuit, not during lowering.
-    live_loops: u32,
+    /// The open loops of this subroutine.
+    loops: Vec<Loop>,
+}
+
+/// A loop whose body is being lowered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loop {
+    /// It runs during the circuit.
+    Live,
+    /// It is unrolled, with this many blocks open around it.
+    Unrolled(usize),
 }
 
 /// Makes the circuit of a program.
@@ -81,17 +98,16 @@ pub fn circuit(program: &Program) -> Result<Circuit, Error> {
         library: false,
         steps: 0,
         operations: 0,
+        parts: 0,
+        nested: 0,
+        controlled: 0,
         calls: Vec::new(),
-        live_loops: 0,
+        loops: Vec::new(),
     };
-    match lower.statements(&program.statements)? {
-        Flow::Next | Flow::End => {}
-        Flow::Break | Flow::Continue | Flow::Return(_) => {
-            return Err(Error::Circuit(
-                "break, continue or return outside of a loop or subroutine".to_owned(),
-            ));
-        }
+    if let Some((last, place)) = program.hardware {
+        lower.hardware(last, place)?;
     }
+    lower.statements(&program.statements)?;
     let mut circuit = lower.circuit;
     circuit.ops = lower.out.pop().unwrap_or_default();
     Ok(circuit)
@@ -108,13 +124,43 @@ impl Lower {
         )))
     }
 
+    /// Something that lies in something else; [`Lower::nested`] steps back at its end.
+    fn nest(&mut self, place: Place) -> Result<(), Error> {
+        self.step(place)?;
+        if self.nested >= NESTED_MAX {
+            return Err(place.error(format!("nested more than {NESTED_MAX} deep")));
+        }
+        self.nested += 1;
+        Ok(())
+    }
+
+    /// Qubits of the machine, `$0` to the last one that the program names.
+    fn hardware(&mut self, last: u64, place: Place) -> Result<(), Error> {
+        let added = self.circuit.add_qubits("$", last.saturating_add(1));
+        let start = Self::placed(added, place)?;
+        for qubit in start..self.circuit.qubits {
+            let name = format!("${}", qubit - start);
+            self.define(&name, Symbol::Qubits([qubit].into()), place)?;
+        }
+        Ok(())
+    }
+
     fn emit(&mut self, op: Op, place: Place) -> Result<(), Error> {
         self.operations += 1;
+        if let Op::Assign { value: e, .. }
+        | Op::If { condition: e, .. }
+        | Op::While { condition: e, .. } = &op
+        {
+            self.parts += e.parts();
+            if self.parts > PARTS_MAX {
+                return Err(place.error(format!("expressions of more than {PARTS_MAX} parts")));
+            }
+        }
         if self.operations > OPERATIONS_MAX {
             return Err(place.error(format!("more than {OPERATIONS_MAX} operations")));
         }
         self.circuit
-            .check_op(&op, 0, self.live_loops > 0)
+            .check_op(&op, 0, self.loops.contains(&Loop::Live))
             .map_err(|error| match error {
                 Error::Circuit(what) => place.error(what),
                 other => other,
@@ -180,8 +226,14 @@ impl Lower {
     }
 
     fn statement(&mut self, statement: &Stmt) -> Result<Flow, Error> {
+        self.nest(statement.place)?;
+        let flow = self.one_statement(statement);
+        self.nested -= 1;
+        flow
+    }
+
+    fn one_statement(&mut self, statement: &Stmt) -> Result<Flow, Error> {
         let place = statement.place;
-        self.step(place)?;
         match &statement.kind {
             StmtKind::Nothing => {}
             StmtKind::Include(file) => match file.as_str() {
@@ -207,7 +259,13 @@ impl Lower {
                 value,
                 constant,
                 input,
-            } => self.declare(ty, name, value.as_ref(), (*constant, *input), place)?,
+                output,
+            } => {
+                if *output && (ty.kind != TypeKind::Bit || self.scopes.len() > 1) {
+                    return Err(place.error("only bits outside of blocks can be outputs"));
+                }
+                self.declare(ty, name, value.as_ref(), (*constant, *input), place)?;
+            }
             StmtKind::Alias(name, of) => {
                 let symbol = match self.evaluate(of)? {
                     Value::Qubits(qubits) => Symbol::Qubits(qubits),

@@ -18,16 +18,20 @@ pub fn program(tokens: Vec<Token>) -> Result<Program, Error> {
         depth: 0,
         terms: 0,
         version: 3,
+        hardware: None,
     };
     if parser.eat_name("OPENQASM") {
         let place = parser.place();
         parser.version = match parser.next().kind {
             Kind::Integer(2) => 2,
             Kind::Integer(3) => 3,
-            Kind::Float(v) if (2.0..3.0).contains(&v) => 2,
-            Kind::Float(v) if (3.0..4.0).contains(&v) => 3,
+            Kind::Float(2.0) => 2,
+            Kind::Float(3.0 | 3.1) => 3,
             other => {
-                return Err(place.error(format!("version 2 or 3 expected, not {}", other.shown())));
+                return Err(place.error(format!(
+                    "version 2.0, 3.0 or 3.1 expected, not {}",
+                    other.shown()
+                )));
             }
         };
         parser.expect(";")?;
@@ -38,6 +42,7 @@ pub fn program(tokens: Vec<Token>) -> Result<Program, Error> {
     }
     Ok(Program {
         version: parser.version,
+        hardware: parser.hardware,
         statements,
     })
 }
@@ -49,6 +54,8 @@ struct Parser {
     /// Operators in the statement that is being read.
     terms: usize,
     version: u32,
+    /// The highest qubit of the machine that is named, and where.
+    hardware: Option<(u64, Place)>,
 }
 
 impl Parser {
@@ -109,7 +116,7 @@ impl Parser {
 
     fn name(&mut self) -> Result<String, Error> {
         match self.kind() {
-            Kind::Name(name) => {
+            Kind::Name(name) if !name.starts_with('$') => {
                 let name = name.clone();
                 self.next();
                 Ok(name)
@@ -140,6 +147,10 @@ impl Parser {
             items.push(read(self)?);
             if !self.is(end) {
                 self.expect(",")?;
+                // Version 3 lets a list end with a comma.
+                if self.version == 2 && self.is(end) {
+                    return Err(self.wanted("one more after the comma"));
+                }
             }
         }
         Ok(items)
@@ -187,6 +198,9 @@ impl Parser {
                 Err(self.wanted("a statement"))
             };
         };
+        if word == "OPENQASM" {
+            return Err(self.place().error("the version has to come first"));
+        }
         let known = match self.version {
             2 => self.statement_2(&word)?,
             _ => self.statement_3(&word)?,
@@ -247,6 +261,7 @@ impl Parser {
             value,
             constant: false,
             input: false,
+            output: false,
         })
     }
 
@@ -281,6 +296,9 @@ impl Parser {
         } else {
             Vec::new()
         };
+        if self.is("{") {
+            return Err(self.wanted("the gate's qubits"));
+        }
         let qubits = self.list("{", Self::name)?;
         let mut body = Vec::new();
         while !self.eat("}") {

@@ -297,6 +297,7 @@ fn refusal(
         advice: format!(
             "{}. What could be done: {most} qubits of this depth fit ({} in single precision); \
              measure fewer of the {} qubits, so that gates outside their light cone go; \
+             ask for mps with a bond: what cutting there costs is reported; \
              cut the circuit between qubits that meet rarely (the largest group that meets has {largest}); \
              or replace the {} gates that are not Clifford",
             tried.join("; "),

@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use super::super::ast::{Expr, ExprKind, Stmt, StmtKind, Subroutine, TypeKind};
 use super::super::lexer::Place;
-use super::value::Value;
-use super::{Flow, Lower, Symbol};
+use super::value::{Value, contiguous};
+use super::{Flow, Loop, Lower, Scalar, Symbol};
 use crate::Error;
-use crate::ir::{DEPTH_MAX, Expression, Op};
+use crate::ir::{Binary, DEPTH_MAX, Expression, Op};
 
 impl Lower {
     pub(super) fn control(&mut self, statement: &Stmt) -> Result<Flow, Error> {
@@ -16,8 +16,7 @@ impl Lower {
         match &statement.kind {
             StmtKind::IfEquals(register, value, then) => {
                 let bits = self.bits(register)?;
-                let words = [*value as u64, (*value >> 64) as u64];
-                let condition = Expression::equals(bits[0], bits.len() as u32, &words);
+                let condition = Expression::equals(bits[0], bits.len() as u32, value);
                 let then = self.live_block(std::slice::from_ref(&**then), place)?;
                 self.emit(
                     Op::If {
@@ -60,7 +59,7 @@ impl Lower {
                     let value = value.converted(scalar).map_err(|m| place.error(m))?;
                     self.scopes
                         .push(HashMap::from([(name.clone(), Symbol::Constant(value))]));
-                    let flow = self.scoped(body);
+                    let flow = self.unrolled(body);
                     self.scopes.pop();
                     match flow? {
                         Flow::Next | Flow::Continue => {}
@@ -72,8 +71,17 @@ impl Lower {
             }
             StmtKind::Break | StmtKind::Continue => {
                 let leave = matches!(statement.kind, StmtKind::Break);
-                if self.live_loops > 0 {
-                    self.emit(if leave { Op::Break } else { Op::Continue }, place)?;
+                match self.loops.last() {
+                    Some(Loop::Live) => {
+                        self.emit(if leave { Op::Break } else { Op::Continue }, place)?;
+                    }
+                    Some(Loop::Unrolled(open)) if *open == self.out.len() => {}
+                    Some(Loop::Unrolled(_)) => {
+                        return Err(place.error(
+                            "break or continue that depends on a measurement, in a loop that is unrolled",
+                        ));
+                    }
+                    None => return Err(place.error("break or continue outside of a loop")),
                 }
                 Ok(if leave { Flow::Break } else { Flow::Continue })
             }
@@ -112,7 +120,8 @@ impl Lower {
         other: Option<&[Stmt]>,
         place: Place,
     ) -> Result<Flow, Error> {
-        let on = self.evaluate(on)?;
+        let value = self.evaluate(on)?;
+        let on = self.kept(value, on.place)?;
         // From the last case to the first: each holds the rest as its other branch.
         for (_, body) in cases {
             self.promote_if_live(&on, body, place)?;
@@ -120,16 +129,22 @@ impl Lower {
         self.promote_if_live(&on, other.unwrap_or_default(), place)?;
         let mut conditions = Vec::new();
         for (values, body) in cases {
-            let mut any = Value::Bool(false);
+            let (mut parts, mut certain) = (Vec::new(), false);
             for value in values {
+                let value_place = value.place;
                 let value = self.evaluate(value)?;
-                let equal = Value::binary("==", on.clone(), value).map_err(|m| place.error(m))?;
-                any = Value::binary("||", any, equal).map_err(|m| place.error(m))?;
+                let fail = |m: String| value_place.error(m);
+                let equal = Value::binary("==", on.clone(), value).map_err(fail)?;
+                match equal.truth().map_err(fail)? {
+                    Some(truth) => certain |= truth,
+                    None => parts.push(equal.any().map_err(fail)?),
+                }
             }
-            match any.truth().map_err(|m| place.error(m))? {
-                Some(true) => return self.scoped(body),
-                Some(false) => {}
-                None => conditions.push((any.any().map_err(|m| place.error(m))?, body)),
+            if certain {
+                return self.scoped(body);
+            }
+            if !parts.is_empty() {
+                conditions.push((Expression::all(Binary::Or, parts), body));
             }
         }
         if conditions.is_empty() {
@@ -150,6 +165,37 @@ impl Lower {
         Ok(Flow::Next)
     }
 
+    /// A value that is looked at again and again: what the circuit computes goes into bits first.
+    fn kept(&mut self, value: Value, place: Place) -> Result<Value, Error> {
+        let signed = match &value {
+            Value::Live(_, signed) => *signed,
+            Value::Bits(bits) if bits.len() <= 64 && !contiguous(bits) => false,
+            _ => return Ok(value),
+        };
+        let kind = if signed {
+            TypeKind::Int
+        } else {
+            TypeKind::Uint
+        };
+        let width = 64;
+        let start = self.stored(Scalar { kind, width }, &value, place)?;
+        Ok(Value::Live(
+            if signed {
+                Expression::Signed { start, width }
+            } else {
+                Expression::Bits { start, width }
+            },
+            signed,
+        ))
+    }
+
+    /// Hidden bits with this value in them; the first.
+    fn stored(&mut self, scalar: Scalar, value: &Value, place: Place) -> Result<u32, Error> {
+        let start = Self::placed(self.circuit.add_hidden_bits(scalar.width.into()), place)?;
+        self.store(start, scalar.width, value, place)?;
+        Ok(start)
+    }
+
     fn promote_if_live(&mut self, on: &Value, body: &[Stmt], place: Place) -> Result<(), Error> {
         if on.is_known() {
             return Ok(());
@@ -163,7 +209,7 @@ impl Lower {
             let value = self.evaluate(condition)?;
             match value.truth().map_err(|m| place.error(m))? {
                 Some(false) => return Ok(Flow::Next),
-                Some(true) => match self.scoped(body)? {
+                Some(true) => match self.unrolled(body)? {
                     Flow::Next | Flow::Continue => {}
                     Flow::Break => return Ok(Flow::Next),
                     flow => return Ok(flow),
@@ -179,15 +225,23 @@ impl Lower {
             ));
         }
         let condition = value.any().map_err(|m| place.error(m))?;
-        self.live_loops += 1;
+        self.loops.push(Loop::Live);
         let body = self.live_block(body, place);
-        self.live_loops -= 1;
+        self.loops.pop();
         let op = Op::While {
             condition,
             body: body?,
         };
         self.emit(op, place)?;
         Ok(Flow::Next)
+    }
+
+    /// One round of a loop that is unrolled.
+    fn unrolled(&mut self, body: &[Stmt]) -> Result<Flow, Error> {
+        self.loops.push(Loop::Unrolled(self.out.len()));
+        let flow = self.scoped(body);
+        self.loops.pop();
+        flow
     }
 
     /// Lowers statements into a block of the circuit.
@@ -199,11 +253,8 @@ impl Lower {
         let flow = self.scoped(statements);
         let block = self.out.pop().unwrap_or_default();
         match flow? {
-            Flow::Next | Flow::End => Ok(block),
-            Flow::Break | Flow::Continue if self.live_loops > 0 => Ok(block),
-            Flow::Break | Flow::Continue => Err(place.error(
-                "break or continue that depends on a measurement, in a loop that is unrolled",
-            )),
+            // Breaks of loops outside of the circuit were refused where they stand.
+            Flow::Next | Flow::End | Flow::Break | Flow::Continue => Ok(block),
             Flow::Return(_) => Err(place.error("return that depends on a measurement")),
         }
     }
@@ -264,10 +315,12 @@ impl Lower {
                     let value = value
                         .converted(scalar)
                         .map_err(|m| argument.place.error(m))?;
+                    // A parameter is a variable of its own: an expression put in for its name could double
+                    // with every call.
                     if value.is_known() {
                         Symbol::Known(scalar, Some(value))
                     } else {
-                        Symbol::Constant(value)
+                        Symbol::Stored(scalar, self.stored(scalar, &value, argument.place)?)
                     }
                 }
             };
@@ -276,7 +329,9 @@ impl Lower {
         self.calls.push(name.clone());
         self.frames.push(self.scopes.len());
         self.scopes.push(scope);
+        let loops = std::mem::take(&mut self.loops);
         let flow = self.statements(&definition.body);
+        self.loops = loops;
         self.scopes.pop();
         self.frames.pop();
         self.calls.pop();

@@ -8,12 +8,18 @@ use super::super::lexer::Place;
 use super::value::Value;
 use super::{Lower, Symbol};
 use crate::Error;
-use crate::ir::{Expression, Unary};
+use crate::ir::{BITS_MAX, Expression, Unary};
 
 impl Lower {
     pub(super) fn evaluate(&mut self, expr: &Expr) -> Result<Value, Error> {
+        self.nest(expr.place)?;
+        let value = self.one_value(expr);
+        self.nested -= 1;
+        value
+    }
+
+    fn one_value(&mut self, expr: &Expr) -> Result<Value, Error> {
         let place = expr.place;
-        self.step(place)?;
         let fail = |message: String| place.error(message);
         match &expr.kind {
             ExprKind::Integer(v) => i128::try_from(*v)
@@ -39,11 +45,13 @@ impl Lower {
             ExprKind::Binary("++", sides) => {
                 let left = self.evaluate(&sides[0])?;
                 let right = self.evaluate(&sides[1])?;
-                let joined =
-                    |a: &[u32], b: &[u32]| -> Rc<[u32]> { a.iter().chain(b).copied().collect() };
                 match (left, right) {
-                    (Value::Qubits(a), Value::Qubits(b)) => Ok(Value::Qubits(joined(&a, &b))),
-                    (Value::Bits(a), Value::Bits(b)) => Ok(Value::Bits(joined(&a, &b))),
+                    (Value::Qubits(a), Value::Qubits(b)) => {
+                        Ok(Value::Qubits(self.joined(&a, &b, place)?))
+                    }
+                    (Value::Bits(a), Value::Bits(b)) => {
+                        Ok(Value::Bits(self.joined(&a, &b, place)?))
+                    }
                     _ => Err(place.error("only registers can be joined")),
                 }
             }
@@ -77,6 +85,16 @@ impl Lower {
         }
     }
 
+    /// Two lists in one. A list joined with itself again and again would double without an end.
+    fn joined(&mut self, a: &[u32], b: &[u32], place: Place) -> Result<Rc<[u32]>, Error> {
+        let length = a.len() as u64 + b.len() as u64;
+        if length > BITS_MAX {
+            return Err(place.error(format!("a register of more than {BITS_MAX} elements")));
+        }
+        self.steps += length;
+        Ok(a.iter().chain(b).copied().collect())
+    }
+
     fn named(&mut self, name: &str, place: Place) -> Result<Value, Error> {
         match self.find(name) {
             Some(Symbol::Qubits(qubits)) => return Ok(Value::Qubits(Rc::clone(qubits))),
@@ -105,12 +123,10 @@ impl Lower {
             }
             None => {}
         }
-        Ok(Value::Float(match name {
-            "pi" | "π" => consts::PI,
-            "tau" | "τ" if self.version == 3 => consts::TAU,
-            "euler" | "ℇ" if self.version == 3 => consts::E,
-            _ => return Err(place.error(format!("`{name}` is not declared"))),
-        }))
+        let known = constant(name).filter(|_| self.version == 3 || matches!(name, "pi" | "π"));
+        known
+            .map(Value::Float)
+            .ok_or_else(|| place.error(format!("`{name}` is not declared")))
     }
 
     fn function(&mut self, name: &str, arguments: &[Expr], place: Place) -> Result<Value, Error> {
@@ -170,6 +186,18 @@ impl Lower {
                 }
                 _ => Err(wrong(1)),
             },
+            ("rotl" | "rotr", 3) => match &values[..] {
+                [Value::Bits(list), by] => {
+                    let by = by.integer().map_err(|m| place.error(m))?;
+                    let by = if name == "rotl" { by } else { -by };
+                    let by = by.rem_euclid(list.len().max(1) as i128) as usize;
+                    let mut turned = list.to_vec();
+                    turned.rotate_right(by);
+                    self.steps += turned.len() as u64;
+                    Ok(Value::Bits(turned.into()))
+                }
+                _ => Err(place.error(format!("`{name}` takes a register of bits and a number"))),
+            },
             ("sizeof", 3) => match &values[..] {
                 [Value::Bits(list) | Value::Qubits(list)] => Ok(Value::Int(list.len() as i128)),
                 _ => Err(place.error("`sizeof` takes one register")),
@@ -193,4 +221,14 @@ impl Lower {
         let value = self.evaluate(expr)?;
         value.integer().map_err(|m| expr.place.error(m))
     }
+}
+
+/// Constants that are there without a declaration.
+pub(super) fn constant(name: &str) -> Option<f64> {
+    Some(match name {
+        "pi" | "π" => consts::PI,
+        "tau" | "τ" => consts::TAU,
+        "euler" | "ℇ" => consts::E,
+        _ => return None,
+    })
 }

@@ -7,9 +7,10 @@ use smallvec::SmallVec;
 
 use super::super::ast::{Expr, ExprKind, GateDef, Modifier, StmtKind};
 use super::super::lexer::Place;
+use super::evaluate::constant;
 use super::{Lower, Symbol, matrix_power};
 use crate::Error;
-use crate::ir::{Angle, Base, DEPTH_MAX, Gate, OPERATIONS_MAX, Op, Standard, standard};
+use crate::ir::{Angle, Base, Gate, OPERATIONS_MAX, Op, Standard, standard};
 
 type Angles = SmallVec<[Angle; 4]>;
 
@@ -44,7 +45,7 @@ impl Lower {
                 .iter()
                 .map(|l| if l.len() == 1 { l[0] } else { l[i] })
                 .collect();
-            for gate in self.expand(&modifiers, name, &angles, &qubits, 0, place)? {
+            for gate in self.expand(&modifiers, name, &angles, &qubits, place)? {
                 self.emit(Op::Gate(gate), place)?;
             }
         }
@@ -88,7 +89,6 @@ impl Lower {
         name: &str,
         angles: &[Angle],
         qubits: &[u32],
-        depth: usize,
         place: Place,
     ) -> Result<Vec<Gate>, Error> {
         self.step(place)?;
@@ -111,7 +111,11 @@ impl Lower {
         if let Some(i) = (1..qubits.len()).find(|&i| qubits[..i].contains(&qubits[i])) {
             return Err(place.error(format!("`{name}` is given qubit {} twice", qubits[i])));
         }
-        let mut gates = self.plain(name, angles, own, depth, place)?;
+        // Whether a phase of the whole matters.
+        self.controlled += u32::from(controls > 0);
+        let gates = self.plain(name, angles, own, place);
+        self.controlled -= u32::from(controls > 0);
+        let mut gates = gates?;
         for modifier in modifiers.iter().rev() {
             match modifier {
                 Computed::Inverse => gates = inverted(&gates),
@@ -147,7 +151,10 @@ impl Lower {
                 .take(times * once.len())
                 .collect());
         }
-        let refused = || place.error(format!("a power of {power} of this gate"));
+        let refused = || place.error(format!("a power of {power:?} of this gate"));
+        if power.abs() > OPERATIONS_MAX as f64 {
+            return Err(refused());
+        }
         let [gate] = &gates[..] else {
             return Err(refused());
         };
@@ -182,13 +189,12 @@ impl Lower {
         name: &str,
         angles: &[Angle],
         qubits: &[u32],
-        depth: usize,
         place: Place,
     ) -> Result<Vec<Gate>, Error> {
         match self.find(name) {
             Some(Symbol::Gate(definition)) => {
                 let definition = Rc::clone(definition);
-                return self.defined(&definition, angles, qubits, depth, place);
+                return self.defined(&definition, angles, qubits, place);
             }
             Some(Symbol::Opaque) => {
                 return Err(place.error(format!("`{name}` is opaque: nothing says what it does")));
@@ -196,19 +202,17 @@ impl Lower {
             Some(_) => return Err(place.error(format!("`{name}` is not a gate"))),
             None => {}
         }
-        let known = self.library_gate(name, place)?;
-        counts(
-            name,
-            known.angles,
-            angles.len(),
-            known.qubits(),
-            qubits.len(),
-            place,
-        )?;
-        Ok(known.gates(angles, qubits).into_vec())
+        let known = self.library_gate(name).map_err(|what| place.error(what))?;
+        let on = (known.qubits(), qubits.len());
+        counts(name, (known.angles, angles.len()), on).map_err(|what| place.error(what))?;
+        let mut gates = known.gates(angles, qubits).into_vec();
+        if self.version == 3 && self.controlled > 0 {
+            gates.extend(phases(name, angles));
+        }
+        Ok(gates)
     }
 
-    fn library_gate(&self, name: &str, place: Place) -> Result<Standard, Error> {
+    fn library_gate(&self, name: &str) -> Result<Standard, String> {
         let found = match name {
             "U" => standard("u"),
             "CX" => standard("cx"),
@@ -222,14 +226,12 @@ impl Lower {
                     } else {
                         "stdgates.inc"
                     };
-                    return Err(
-                        place.error(format!("unknown gate `{name}`; include \"{file}\"; has it"))
-                    );
+                    return Err(format!("unknown gate `{name}`; include \"{file}\"; has it"));
                 }
                 found
             }
         };
-        found.ok_or_else(|| place.error(format!("unknown gate `{name}`")))
+        found.ok_or_else(|| format!("unknown gate `{name}`"))
     }
 
     fn defined(
@@ -237,20 +239,16 @@ impl Lower {
         definition: &GateDef,
         angles: &[Angle],
         qubits: &[u32],
-        depth: usize,
         place: Place,
     ) -> Result<Vec<Gate>, Error> {
+        let on = (definition.qubits.len(), qubits.len());
         counts(
             &definition.name,
-            definition.angles.len(),
-            angles.len(),
-            definition.qubits.len(),
-            qubits.len(),
-            place,
-        )?;
-        if depth >= DEPTH_MAX {
-            return Err(place.error(format!("gates nested more than {DEPTH_MAX} deep")));
-        }
+            (definition.angles.len(), angles.len()),
+            on,
+        )
+        .map_err(|what| place.error(what))?;
+        self.nest(place)?;
         let named = definition.angles.iter().zip(angles).map(|(name, &angle)| {
             let value = match angle {
                 Angle::Value(v) => super::Value::Float(v),
@@ -263,13 +261,14 @@ impl Lower {
         let scope: HashMap<String, Symbol> = named.chain(on).collect();
         self.frames.push(self.scopes.len());
         self.scopes.push(scope);
-        let gates = self.definition_body(definition, depth);
+        let gates = self.definition_body(definition);
         self.scopes.pop();
         self.frames.pop();
+        self.nested -= 1;
         gates
     }
 
-    fn definition_body(&mut self, definition: &GateDef, depth: usize) -> Result<Vec<Gate>, Error> {
+    fn definition_body(&mut self, definition: &GateDef) -> Result<Vec<Gate>, Error> {
         let mut gates = Vec::new();
         for statement in &definition.body {
             let StmtKind::Call {
@@ -287,14 +286,7 @@ impl Lower {
             for operand in operands {
                 qubits.extend_from_slice(&self.qubits(operand)?);
             }
-            let inner = self.expand(
-                &modifiers,
-                name,
-                &angles,
-                &qubits,
-                depth + 1,
-                statement.place,
-            )?;
+            let inner = self.expand(&modifiers, name, &angles, &qubits, statement.place)?;
             if (gates.len() + inner.len()) as u64 > OPERATIONS_MAX {
                 return Err(statement
                     .place
@@ -303,6 +295,59 @@ impl Lower {
             gates.extend(inner);
         }
         Ok(gates)
+    }
+
+    /// A call in a definition: something that is there, with as many angles and qubits as it has.
+    fn check_call(
+        &self,
+        definition: &GateDef,
+        modifiers: &[Modifier],
+        name: &str,
+        angles: usize,
+        operands: &[Expr],
+    ) -> Result<(), String> {
+        if *name == definition.name {
+            return Err(format!("`{name}` calls itself"));
+        }
+        let (wanted, on) = match self.find(name) {
+            Some(Symbol::Gate(known)) => (known.angles.len(), known.qubits.len()),
+            Some(Symbol::Opaque) => return Ok(()),
+            Some(_) => return Err(format!("`{name}` is not a gate")),
+            None => {
+                let known = self.library_gate(name)?;
+                (known.angles, known.qubits())
+            }
+        };
+        // How many qubits a modifier adds is known when the gate is called.
+        let on = if modifiers.is_empty() {
+            on
+        } else {
+            operands.len()
+        };
+        counts(name, (wanted, angles), (on, operands.len()))
+    }
+
+    /// Names in an angle of a definition: its own angles, constants, and functions.
+    fn check_names(&self, definition: &GateDef, expr: &Expr) -> Result<(), Error> {
+        match &expr.kind {
+            ExprKind::Name(name) => {
+                let own = definition.angles.contains(name);
+                if own || self.find(name).is_some() || constant(name).is_some() {
+                    return Ok(());
+                }
+                Err(expr.place.error(format!("`{name}` is not declared")))
+            }
+            ExprKind::Unary(_, inner) | ExprKind::Cast(_, inner) => {
+                self.check_names(definition, inner)
+            }
+            ExprKind::Binary(_, sides) => sides
+                .iter()
+                .try_for_each(|side| self.check_names(definition, side)),
+            ExprKind::Call(_, arguments) => arguments
+                .iter()
+                .try_for_each(|argument| self.check_names(definition, argument)),
+            _ => Ok(()),
+        }
     }
 
     /// A definition is looked at when it is made: what it calls must be there before it, so none can
@@ -319,27 +364,19 @@ impl Lower {
         }
         for statement in &definition.body {
             match &statement.kind {
-                StmtKind::Barrier(_) | StmtKind::Nothing => {}
-                StmtKind::Call { name, operands, .. } => {
-                    if *name == definition.name {
-                        return Err(statement.place.error(format!("`{name}` calls itself")));
-                    }
-                    match self.find(name) {
-                        Some(Symbol::Gate(_) | Symbol::Opaque) => {}
-                        Some(_) => {
-                            return Err(statement.place.error(format!("`{name}` is not a gate")));
-                        }
-                        None => drop(self.library_gate(name, statement.place)?),
-                    }
-                    for operand in operands {
-                        match &operand.kind {
-                            ExprKind::Name(name) if definition.qubits.contains(name) => {}
-                            _ => {
-                                return Err(operand
-                                    .place
-                                    .error("one of the gate's own qubits expected"));
-                            }
-                        }
+                StmtKind::Nothing => {}
+                StmtKind::Barrier(operands) => own_qubits(definition, operands)?,
+                StmtKind::Call {
+                    modifiers,
+                    name,
+                    arguments,
+                    operands,
+                } => {
+                    own_qubits(definition, operands)?;
+                    self.check_call(definition, modifiers, name, arguments.len(), operands)
+                        .map_err(|what| statement.place.error(what))?;
+                    for argument in arguments {
+                        self.check_names(definition, argument)?;
                     }
                 }
                 _ => return Err(statement.place.error("a gate is made of gates only")),
@@ -349,23 +386,53 @@ impl Lower {
     }
 }
 
+/// What version 3 multiplies its `U`, `u2` and `u3` by, compared with the matrix that everybody else calls
+/// so: half of theta, or half of phi and lambda backwards. It matters under a control.
+fn phases(name: &str, angles: &[Angle]) -> Vec<Gate> {
+    let (half, of) = match (name, angles) {
+        ("U", [theta, ..]) => (0.5, std::slice::from_ref(theta)),
+        ("u2", of) => (-0.5, of),
+        ("u3", [_, of @ ..]) => (-0.5, of),
+        _ => return Vec::new(),
+    };
+    of.iter()
+        .map(|angle| Gate {
+            base: Base::GlobalPhase,
+            controls: 0,
+            angles: SmallVec::from_slice(&[angle.scaled(half)]),
+            qubits: SmallVec::new(),
+        })
+        .collect()
+}
+
+/// Operands in a definition are its own qubits.
+fn own_qubits(definition: &GateDef, operands: &[Expr]) -> Result<(), Error> {
+    let strange = operands.iter().find(|operand| {
+        !matches!(&operand.kind, ExprKind::Name(name) if definition.qubits.contains(name))
+    });
+    match strange {
+        None => Ok(()),
+        Some(operand) => Err(operand.place.error("one of the gate's own qubits expected")),
+    }
+}
+
 fn inverted(gates: &[Gate]) -> Vec<Gate> {
     gates.iter().rev().map(Gate::inverse).collect()
 }
 
-fn counts(
-    name: &str,
-    angles: usize,
-    got_angles: usize,
-    qubits: usize,
-    got_qubits: usize,
-    place: Place,
-) -> Result<(), Error> {
-    if angles != got_angles {
-        return Err(place.error(format!("`{name}` has {angles} angles, not {got_angles}")));
+/// Wanted and given angles and qubits.
+fn counts(name: &str, angles: (usize, usize), qubits: (usize, usize)) -> Result<(), String> {
+    if angles.0 != angles.1 {
+        return Err(format!(
+            "`{name}` has {} angles, not {}",
+            angles.0, angles.1
+        ));
     }
-    if qubits != got_qubits {
-        return Err(place.error(format!("`{name}` is on {qubits} qubits, not {got_qubits}")));
+    if qubits.0 != qubits.1 {
+        return Err(format!(
+            "`{name}` is on {} qubits, not {}",
+            qubits.0, qubits.1
+        ));
     }
     Ok(())
 }

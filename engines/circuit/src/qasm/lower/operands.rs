@@ -73,6 +73,9 @@ impl Lower {
                 .collect::<Result<_, _>>()?,
             _ => vec![self.whole(index)?],
         };
+        if values.is_empty() {
+            return Err(index.place.error("the range is empty"));
+        }
         values
             .into_iter()
             .map(|v| {

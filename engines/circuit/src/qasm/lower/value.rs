@@ -28,6 +28,17 @@ impl Value {
         !matches!(self, Self::Bits(_) | Self::Live(..))
     }
 
+    fn what(&self) -> &'static str {
+        match self {
+            Self::Int(_) => "a whole number",
+            Self::Float(_) | Self::Angle(_) => "a float or an angle",
+            Self::Bool(_) => "a boolean",
+            Self::Bits(_) => "a register",
+            Self::Live(..) => "a value that depends on a measurement",
+            Self::Qubits(_) => "qubits",
+        }
+    }
+
     pub fn number(&self) -> Result<f64, String> {
         match self {
             Self::Int(v) => Ok(*v as f64),
@@ -127,6 +138,9 @@ impl Value {
             (TypeKind::Float | TypeKind::Angle | TypeKind::Duration, value) => {
                 Self::Float(value.number()?)
             }
+            (_, Self::Float(v)) if !v.is_finite() => {
+                return Err(format!("{v} cannot become a whole number"));
+            }
             (_, Self::Float(v)) => Self::Int(wrapped(v.trunc().clamp(-1e37, 1e37) as i128)),
             (_, Self::Int(v)) => Self::Int(wrapped(v)),
             (_, Self::Bool(v)) => Self::Int(v.into()),
@@ -160,7 +174,9 @@ impl Value {
             ("-", Self::Live(e, _)) => {
                 Self::Live(Expression::Unary(Unary::Negate, Box::new(e)), true)
             }
-            (other, value) => return Err(format!("`{other}` cannot be applied to {value:?}")),
+            (other, value) => {
+                return Err(format!("`{other}` cannot be applied to {}", value.what()));
+            }
         })
     }
 
@@ -204,6 +220,8 @@ impl Value {
             "+" => Binary::Add,
             "-" => Binary::Subtract,
             "*" => Binary::Multiply,
+            "/" if signed => Binary::SignedDivide,
+            "%" if signed => Binary::SignedRemainder,
             "/" => Binary::Divide,
             "%" => Binary::Remainder,
             "<<" => Binary::ShiftLeft,
@@ -244,7 +262,7 @@ fn not(e: Expression) -> Expression {
     Expression::Unary(Unary::Not, Box::new(e))
 }
 
-fn contiguous(bits: &[u32]) -> bool {
+pub fn contiguous(bits: &[u32]) -> bool {
     !bits.is_empty() && bits.windows(2).all(|w| w[1] == w[0] + 1)
 }
 

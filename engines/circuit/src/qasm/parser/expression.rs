@@ -169,6 +169,9 @@ impl Parser {
                 self.next();
                 ExprKind::Integer(value)
             }
+            Kind::Large(digits) => {
+                return Err(place.error(format!("{digits} is out of range")));
+            }
             Kind::Float(value) => {
                 self.next();
                 ExprKind::Float(value)
@@ -183,6 +186,16 @@ impl Parser {
                     return Err(place.error("a string of bits expected"));
                 }
                 ExprKind::Bits(text.replace('_', ""))
+            }
+            Kind::Name(word) if word.starts_with('$') => {
+                let number: u64 = word[1..]
+                    .parse()
+                    .map_err(|_| place.error(format!("`{word}`: a number expected behind $")))?;
+                let highest = self.hardware.map_or(number, |(n, _)| n.max(number));
+                self.hardware = Some((highest, place));
+                self.next();
+                // `$01` and `$1` are the same qubit.
+                ExprKind::Name(format!("${number}"))
             }
             Kind::Name(word) => {
                 if self.version == 3 && super::type_kind(&word).is_some() {

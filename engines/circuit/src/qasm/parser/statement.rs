@@ -22,13 +22,13 @@ impl Parser {
                 let name = self.name()?;
                 let place = self.place();
                 let size = self.size()?;
+                if self.version == 2 && size.is_none() {
+                    return Err(place.error("a size in brackets expected"));
+                }
                 if word == "qreg" {
                     StmtKind::Qubits(name, size)
                 } else {
                     let size = size.map(Box::new);
-                    if self.version == 2 && size.is_none() {
-                        return Err(place.error("a size in brackets expected"));
-                    }
                     StmtKind::Declare {
                         ty: Type {
                             kind: TypeKind::Bit,
@@ -38,6 +38,7 @@ impl Parser {
                         value: None,
                         constant: false,
                         input: false,
+                        output: false,
                     }
                 }
             }
@@ -77,10 +78,13 @@ impl Parser {
             "opaque" => {
                 self.next();
                 let name = self.name()?;
-                while !self.is(";") && self.kind() != &Kind::End {
-                    self.next();
+                if self.eat("(") {
+                    self.list(")", Self::name)?;
                 }
-                self.expect(";")?;
+                if self.is(";") {
+                    return Err(self.wanted("the gate's qubits"));
+                }
+                self.list(";", Self::name)?;
                 Ok(Some(StmtKind::Opaque(name)))
             }
             "if" => {
@@ -88,12 +92,22 @@ impl Parser {
                 self.expect("(")?;
                 let register = self.deeper(Self::operand)?;
                 self.expect("==")?;
-                let Kind::Integer(value) = self.kind().clone() else {
-                    return Err(self.wanted("a whole number"));
+                let value = match self.kind() {
+                    Kind::Integer(value) => vec![*value as u64, (*value >> 64) as u64],
+                    Kind::Large(digits) => words(digits),
+                    _ => return Err(self.wanted("a whole number")),
                 };
                 self.next();
                 self.expect(")")?;
                 let then = self.deeper(Self::statement)?;
+                let operation = matches!(
+                    then.kind,
+                    StmtKind::Call { .. } | StmtKind::Measure(..) | StmtKind::Reset(_)
+                );
+                if !operation {
+                    let what = "a gate, a measurement or a reset expected";
+                    return Err(then.place.error(what));
+                }
                 Ok(Some(StmtKind::IfEquals(register, value, Box::new(then))))
             }
             _ => self.shared(word),
@@ -126,7 +140,15 @@ impl Parser {
             }
             "output" => {
                 self.next();
-                return Ok(None);
+                let kind = match self.kind() {
+                    Kind::Name(word) => type_kind(word),
+                    _ => None,
+                };
+                let mut declared = self.declaration(kind.ok_or_else(|| self.wanted("a type"))?)?;
+                if let StmtKind::Declare { output, .. } = &mut declared {
+                    *output = true;
+                }
+                return Ok(Some(declared));
             }
             "let" => {
                 self.next();
@@ -205,8 +227,12 @@ impl Parser {
                 self.operands_to(";")?;
                 return Ok(Some(StmtKind::Nothing));
             }
-            "array" | "complex" | "extern" | "cal" | "defcal" | "defcalgrammar" | "stretch"
-            | "nop" => {
+            "nop" => {
+                self.next();
+                self.operands_to(";")?;
+                return Ok(Some(StmtKind::Nothing));
+            }
+            "array" | "complex" | "extern" | "cal" | "defcal" | "defcalgrammar" | "stretch" => {
                 return Err(self
                     .place()
                     .error(format!("`{word}` is not supported by this simulator")));
@@ -215,5 +241,36 @@ impl Parser {
         };
         self.expect(";")?;
         Ok(Some(kind))
+    }
+}
+
+/// Decimal digits as 64-bit words, the least first.
+fn words(digits: &str) -> Vec<u64> {
+    let mut words = vec![0u64];
+    for digit in digits.bytes() {
+        let mut carry = u128::from(digit.wrapping_sub(b'0'));
+        for word in &mut words {
+            carry += u128::from(*word) * 10;
+            *word = carry as u64;
+            carry >>= 64;
+        }
+        if carry > 0 {
+            words.push(carry as u64);
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn long_numbers_become_words() {
+        assert_eq!(words("0"), [0]);
+        assert_eq!(words("18446744073709551616"), [0, 1]);
+        // 2^150.
+        let power = "1427247692705959881058285969449495136382746624";
+        assert_eq!(words(power), [0, 0, 1 << 22]);
     }
 }
