@@ -3,6 +3,7 @@
 mod analysis;
 mod choose;
 mod noise;
+mod once;
 mod program;
 mod results;
 mod shots;

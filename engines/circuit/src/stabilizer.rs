@@ -2,6 +2,7 @@
 //! packed 64 to a word; by columns for gates, by rows for measurement, transposed in between.
 
 mod action;
+mod support;
 mod tableau;
 
 pub use action::Action;

@@ -172,6 +172,19 @@ impl Circuit {
         each(&self.ops, see);
     }
 
+    /// The same registers and parameters without operations.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        Self {
+            qubits: self.qubits,
+            bits: self.bits,
+            qubit_registers: self.qubit_registers.clone(),
+            bit_registers: self.bit_registers.clone(),
+            parameters: self.parameters.clone(),
+            ops: Vec::new(),
+        }
+    }
+
     /// The same circuit with its parameters filled in.
     ///
     /// # Errors

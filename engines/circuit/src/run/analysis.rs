@@ -11,6 +11,8 @@ use crate::stabilizer::Action;
 pub struct Analysis {
     /// Gates in all, those in blocks included.
     pub gates: u64,
+    /// The most qubits that a gate is on.
+    pub widest: usize,
     /// Gates that are not Clifford.
     pub other_than_clifford: u64,
     /// Whether only gates come before the last measurements.
@@ -45,21 +47,16 @@ impl Analysis {
         };
         let mut parent: Vec<u32> = (0..circuit.qubits).collect();
         let mut spread = vec![false; n];
-        let mut cuts = vec![0u32; n + 1];
-        let mut known: HashMap<String, bool> = HashMap::new();
+        // What each cut adds to the one before it.
+        let mut cuts = vec![0i64; n + 2];
+        let mut known = Known::default();
         circuit.each(&mut |op| match op {
             Op::Gate(gate) => {
                 analysis.gates += 1;
-                let name = format!("{} {:?}", gate.name(), gate.angles);
-                let clifford = if name.starts_with("unitary") {
-                    Action::of(gate).is_some()
-                } else {
-                    *known
-                        .entry(name)
-                        .or_insert_with(|| Action::of(gate).is_some())
-                };
+                analysis.widest = analysis.widest.max(gate.qubits.len());
+                let (clifford, monomial) = known.of(gate);
                 analysis.other_than_clifford += u64::from(!clifford);
-                if !is_monomial(gate) {
+                if !monomial {
                     for &q in gate.target_qubits() {
                         analysis.log_non_zeros += 1;
                         spread[q as usize] = true;
@@ -76,13 +73,8 @@ impl Analysis {
                     // A control or a rotation about a Pauli product doubles a bond at most; two mixed qubits
                     // make it four times as large.
                     let growth = if doubles(gate) { 1 } else { 2 };
-                    if high - low <= 4096 {
-                        cuts[low + 1..=high]
-                            .iter_mut()
-                            .for_each(|c| *c = c.saturating_add(growth));
-                    } else {
-                        analysis.log_bond = u32::MAX;
-                    }
+                    cuts[low + 1] += growth;
+                    cuts[high + 1] -= growth;
                 }
             }
             Op::Noise(channel, _) => analysis.damps |= channel.paulis().is_none(),
@@ -90,9 +82,12 @@ impl Analysis {
         });
         let spread = spread.iter().filter(|s| **s).count() as u32;
         analysis.log_non_zeros = analysis.log_non_zeros.min(spread);
-        for (at, cut) in cuts.iter().enumerate() {
+        let mut cut = 0;
+        for (at, step) in cuts.iter().enumerate() {
+            cut += step;
             let sides = at.min(n - at.min(n)) as u32;
-            analysis.log_bond = analysis.log_bond.max((*cut).min(sides));
+            let bond = u32::try_from(cut).unwrap_or(u32::MAX);
+            analysis.log_bond = analysis.log_bond.max(bond.min(sides));
         }
         let mut groups: HashMap<u32, Vec<u32>> = HashMap::new();
         for qubit in 0..circuit.qubits {
@@ -112,6 +107,33 @@ impl Analysis {
     #[must_use]
     pub fn is_clifford(&self) -> bool {
         self.other_than_clifford == 0 && !self.damps
+    }
+}
+
+/// What is known of gates that came before: whether they are Clifford, and monomial.
+#[derive(Default)]
+struct Known {
+    plain: Vec<(Base, u32, (bool, bool))>,
+    turned: HashMap<String, (bool, bool)>,
+}
+
+impl Known {
+    fn of(&mut self, gate: &Gate) -> (bool, bool) {
+        let look = || (Action::of(gate).is_some(), is_monomial(gate));
+        if matches!(gate.base, Base::Unitary(_)) {
+            return look();
+        }
+        if !gate.angles.is_empty() {
+            let name = format!("{} {:?}", gate.name(), gate.angles);
+            return *self.turned.entry(name).or_insert_with(look);
+        }
+        let same = |k: &&(Base, u32, _)| k.0 == gate.base && k.1 == gate.controls;
+        if let Some(found) = self.plain.iter().find(same) {
+            return found.2;
+        }
+        let facts = look();
+        self.plain.push((gate.base.clone(), gate.controls, facts));
+        facts
     }
 }
 
@@ -182,7 +204,7 @@ pub fn light_cone(circuit: &Circuit, kept: &[u32]) -> (Circuit, Split) {
     split.idle = matters.iter().filter(|m| !**m).count() as u32;
     let reduced = Circuit {
         ops,
-        ..circuit.clone()
+        ..circuit.bare()
     };
     (reduced, split)
 }

@@ -36,7 +36,7 @@ pub struct Plan {
     pub split: Split,
     /// The qubits that remain, in order; the method's qubit i is the circuit's qubit `qubits[i]`.
     pub qubits: Vec<u32>,
-    /// The reduced circuit, on its own qubits.
+    /// The reduced circuit, on its own qubits; none where nothing was left out.
     pub(super) reduced: Option<Circuit>,
 }
 
@@ -47,18 +47,19 @@ pub struct Plan {
 pub fn explain(circuit: &Circuit, request: &Request) -> Result<Plan, Error> {
     let noisy = request.noise.applied(circuit)?;
     let (reduced, split, qubits) = reduce(&noisy, request);
-    let analysis = Analysis::of(&reduced);
+    let circuit = reduced.as_ref().unwrap_or(&noisy);
+    let analysis = Analysis::of(circuit);
     let candidates = vec![
-        stabilizer_candidate(&reduced, &analysis, request),
-        dense_candidate(&reduced, request),
-        mps_candidate(&reduced, &analysis, request),
-        sparse_candidate(&reduced, &analysis, request),
+        stabilizer_candidate(circuit, &analysis, request),
+        dense_candidate(circuit, request),
+        mps_candidate(circuit, &analysis, request),
+        sparse_candidate(circuit, &analysis, request),
     ];
     let wanted = |method| candidates.iter().find(|c| c.method == method);
     let chosen = match request.method {
         Choice::Auto => {
             // Small states are fastest dense, whatever they are.
-            let order = if reduced.qubits <= 12 {
+            let order = if circuit.qubits <= 12 {
                 [
                     Choice::Dense,
                     Choice::Stabilizer,
@@ -85,7 +86,7 @@ pub fn explain(circuit: &Circuit, request: &Request) -> Result<Plan, Error> {
         method => wanted(method).filter(|c| c.fits),
     };
     let Some(chosen) = chosen.cloned() else {
-        return Err(refusal(&candidates, &reduced, &analysis, request));
+        return Err(refusal(&candidates, circuit, &analysis, request));
     };
     Ok(Plan {
         method: chosen.method,
@@ -95,12 +96,12 @@ pub fn explain(circuit: &Circuit, request: &Request) -> Result<Plan, Error> {
         analysis,
         split,
         qubits,
-        reduced: Some(reduced),
+        reduced,
     })
 }
 
-/// Leaves out gates outside of the light cone, and qubits that nothing touches.
-fn reduce(circuit: &Circuit, request: &Request) -> (Circuit, Split, Vec<u32>) {
+/// Leaves out gates outside of the light cone, and qubits that nothing touches; no circuit where it stays.
+fn reduce(circuit: &Circuit, request: &Request) -> (Option<Circuit>, Split, Vec<u32>) {
     let all: Vec<u32> = (0..circuit.qubits).collect();
     let measures = circuit
         .ops
@@ -109,7 +110,7 @@ fn reduce(circuit: &Circuit, request: &Request) -> (Circuit, Split, Vec<u32>) {
     let whole =
         request.statevector || !request.amplitudes.is_empty() || (!measures && request.shots > 0);
     if whole || !is_static(circuit) {
-        return (circuit.clone(), Split::default(), all);
+        return (None, Split::default(), all);
     }
     let bit = |words: &[u64], q: u32| {
         words
@@ -148,7 +149,7 @@ fn reduce(circuit: &Circuit, request: &Request) -> (Circuit, Split, Vec<u32>) {
         }
     }
     reduced.qubits = qubits.len() as u32;
-    (reduced, split, qubits)
+    (Some(reduced), split, qubits)
 }
 
 fn stabilizer_candidate(circuit: &Circuit, analysis: &Analysis, request: &Request) -> Candidate {
@@ -206,12 +207,7 @@ fn mps_candidate(circuit: &Circuit, analysis: &Analysis, request: &Request) -> C
         .filter(|&b| b <= request.bond);
     let bytes = mps::bytes_needed(circuit.qubits, exact.unwrap_or(request.bond));
     let bound = analysis.log_bond;
-    let mut wide = 0;
-    circuit.each(&mut |op| {
-        if let Op::Gate(gate) = op {
-            wide = wide.max(gate.qubits.len());
-        }
-    });
+    let wide = analysis.widest;
     let (fits, reason) = if request.statevector {
         (false, "all amplitudes are asked for".to_owned())
     } else if wide > MATRIX_QUBITS_MAX {

@@ -1,5 +1,6 @@
 //! A noise model: channels after gates and errors of readout, put into the circuit before it runs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
@@ -72,15 +73,18 @@ impl Noise {
     ///
     /// # Errors
     /// [`Error::Circuit`] for numbers that are no probabilities.
-    pub fn applied(&self, circuit: &Circuit) -> Result<Circuit, Error> {
+    pub fn applied<'a>(&self, circuit: &'a Circuit) -> Result<Cow<'a, Circuit>, Error> {
         Channel::Pauli([self.readout[0], 0.0, 0.0]).check()?;
         Channel::Pauli([self.readout[1], 0.0, 0.0]).check()?;
-        let mut noisy = circuit.clone();
-        if self.is_some() {
-            noisy.ops = self.block(&circuit.ops);
-            noisy.check()?;
+        if !self.is_some() {
+            return Ok(Cow::Borrowed(circuit));
         }
-        Ok(noisy)
+        let noisy = Circuit {
+            ops: self.block(&circuit.ops),
+            ..circuit.bare()
+        };
+        noisy.check()?;
+        Ok(Cow::Owned(noisy))
     }
 
     fn block(&self, ops: &[Op]) -> Vec<Op> {

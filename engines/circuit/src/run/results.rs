@@ -168,7 +168,7 @@ pub struct Outcome {
 
 /// The text of a shot's bits.
 pub fn text(circuit: &Circuit, bit: impl Fn(u32) -> bool) -> String {
-    let mut text = String::new();
+    let mut text = String::with_capacity(circuit.bits as usize + circuit.bit_registers.len());
     for register in circuit.bit_registers.iter().rev() {
         if !text.is_empty() {
             text.push(' ');

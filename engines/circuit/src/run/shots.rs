@@ -2,10 +2,10 @@
 //! the same so far share a state, and part where they draw differently. Each shot has its own stream,
 //! so neither the sharing nor threads change a result.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Request;
-use super::analysis::is_static;
 use super::choose::Plan;
 use super::program::{Step, steps};
 use super::results::{Outcome, text};
@@ -23,14 +23,14 @@ const WAITING_MAX: u128 = 4096;
 
 /// A shot: its number, its stream, its bits.
 #[derive(Clone)]
-struct Shot {
+pub(super) struct Shot {
     number: usize,
-    rng: Rng,
-    bits: Vec<u64>,
+    pub(super) rng: Rng,
+    pub(super) bits: Vec<u64>,
 }
 
 impl Shot {
-    fn bit(&self, bit: u32) -> bool {
+    pub(super) fn bit(&self, bit: u32) -> bool {
         self.bits[bit as usize / 64] >> (bit % 64) & 1 == 1
     }
 
@@ -54,18 +54,21 @@ struct Branch<M> {
 
 /// A run in preparation.
 pub struct Shots<'a> {
-    plan: &'a Plan,
-    request: &'a Request,
-    /// What runs, and where each of its bits is shown.
-    circuit: Circuit,
+    pub(super) plan: &'a Plan,
+    pub(super) request: &'a Request,
+    /// What runs.
+    pub(super) circuit: Cow<'a, Circuit>,
+    /// Its registers, those of measurements that nobody wrote among them.
+    pub(super) shown: Circuit,
 }
 
 impl<'a> Shots<'a> {
-    pub fn new(plan: &'a Plan, noisy: Circuit, request: &'a Request) -> Self {
-        let circuit = plan.reduced.clone().unwrap_or(noisy);
+    pub fn new(plan: &'a Plan, noisy: Cow<'a, Circuit>, request: &'a Request) -> Self {
+        let circuit = plan.reduced.as_ref().map_or(noisy, Cow::Borrowed);
         Self {
             plan,
             request,
+            shown: circuit.bare(),
             circuit,
         }
     }
@@ -89,14 +92,17 @@ impl<'a> Shots<'a> {
         };
         if !measures && self.request.shots > 0 {
             // Counts of a circuit without measurements are those of all its qubits.
-            self.circuit.measure_all()?;
+            self.shown.measure_all()?;
+            if !self.plan.analysis.is_static {
+                self.circuit.to_mut().measure_all()?;
+            }
         }
         let mut outcome = Outcome {
             method: self.plan.method.name(),
             seed: self.request.seed,
             ..Outcome::default()
         };
-        if is_static(&self.circuit) {
+        if self.plan.analysis.is_static {
             self.run_static(&fresh, &mut outcome, watch)?;
         } else {
             let asks = self.request.statevector
@@ -125,98 +131,27 @@ impl<'a> Shots<'a> {
         8.0 * unit * self.plan.analysis.gates as f64
     }
 
-    fn shot(&self, number: usize) -> Shot {
+    pub(super) fn shot(&self, number: usize) -> Shot {
         Shot {
             number,
             rng: Rng::stream(self.request.seed, number as u64),
-            bits: vec![0; (self.circuit.bits as usize).div_ceil(64)],
+            bits: vec![0; (self.shown.bits as usize).div_ceil(64)],
         }
     }
 
-    fn readout(&self, shot: &mut Shot, bit: u32, value: bool) {
+    pub(super) fn readout(&self, shot: &mut Shot, bit: u32, value: bool) {
         let chance = self.request.noise.readout[usize::from(value)];
         let flips = chance > 0.0 && shot.rng.unit() < chance;
         shot.set(bit, value ^ flips);
     }
 
-    fn run_static<M: Method>(
-        &self,
-        fresh: &impl Fn(usize) -> Result<M, Error>,
-        outcome: &mut Outcome,
-        watch: &Watch,
-    ) -> Result<(), Error> {
-        let mut state = fresh(self.request.threads)?;
-        let gates: Vec<&Gate> = self.circuit.ops.iter().filter_map(gate).collect();
-        state.apply(&gates, watch)?;
-        outcome.bytes = state.bytes();
-        outcome.error_bound = state.discarded();
-        let mut counts: BTreeMap<Vec<u64>, u64> = BTreeMap::new();
-        let mut number = 0;
-        // In portions, so that a hundred million shots do not have to lie in memory at once.
-        while number < self.request.shots {
-            watch.check()?;
-            let portion = (self.request.shots - number).min(1 << 16);
-            let mut shots: Vec<Shot> = (number..number + portion)
-                .map(|i| self.shot(i as usize))
-                .collect();
-            let mut draws: Vec<Rng> = shots.iter().map(|s| s.rng.clone()).collect();
-            let samples = state.sample(&mut draws)?;
-            for ((shot, sample), rng) in shots.iter_mut().zip(samples).zip(draws) {
-                shot.rng = rng;
-                for op in &self.circuit.ops {
-                    if let Op::Measure { qubit, bit } = *op {
-                        let value = sample[qubit as usize / 64] >> (qubit % 64) & 1 == 1;
-                        self.readout(shot, bit, value);
-                    }
-                }
-                if self.request.memory {
-                    outcome.memory.push(text(&self.circuit, |b| shot.bit(b)));
-                }
-                *counts.entry(std::mem::take(&mut shot.bits)).or_default() += 1;
-            }
-            number += portion;
-        }
-        outcome.counts = self.shown(counts);
-        self.read_off(&mut state, outcome)
-    }
-
-    fn shown(&self, counts: BTreeMap<Vec<u64>, u64>) -> BTreeMap<String, u64> {
+    pub(super) fn shown(&self, counts: BTreeMap<Vec<u64>, u64>) -> BTreeMap<String, u64> {
         let mut shown = BTreeMap::new();
         for (bits, count) in counts {
-            let key = text(&self.circuit, |b| {
-                bits[b as usize / 64] >> (b % 64) & 1 == 1
-            });
+            let key = text(&self.shown, |b| bits[b as usize / 64] >> (b % 64) & 1 == 1);
             *shown.entry(key).or_default() += count;
         }
         shown
-    }
-
-    fn read_off<M: Method>(&self, state: &mut M, outcome: &mut Outcome) -> Result<(), Error> {
-        // The method's qubits are some of the circuit's.
-        let packed = |words: &[u64]| {
-            let mut out = vec![0u64; self.plan.qubits.len().div_ceil(64).max(1)];
-            for (i, &q) in self.plan.qubits.iter().enumerate() {
-                let bit = words.get(q as usize / 64).map_or(0, |w| w >> (q % 64) & 1);
-                out[i / 64] |= bit << (i % 64);
-            }
-            out
-        };
-        for observable in &self.request.observables {
-            let mut sum = 0.0;
-            for (factor, x, z) in &observable.terms {
-                sum += factor * state.expectation(&packed(x), &packed(z))?;
-            }
-            outcome.expectations.push(sum);
-        }
-        for basis in &self.request.amplitudes {
-            outcome.amplitudes.push(state.amplitude(&packed(basis))?);
-        }
-        if self.request.statevector {
-            for basis in 0..1u64 << self.circuit.qubits {
-                outcome.statevector.push(state.amplitude(&[basis])?);
-            }
-        }
-        Ok(())
     }
 
     fn run_tree<M: Method>(
@@ -275,7 +210,7 @@ impl<'a> Shots<'a> {
         for (_, bits) in all {
             if self.request.memory {
                 let bit = |b: u32| bits[b as usize / 64] >> (b % 64) & 1 == 1;
-                outcome.memory.push(text(&self.circuit, bit));
+                outcome.memory.push(text(&self.shown, bit));
             }
             *counts.entry(bits).or_default() += 1;
         }
@@ -490,11 +425,4 @@ fn drawn(paulis: &[(f64, [u8; 2])], draw: f64) -> usize {
         }
     }
     0
-}
-
-fn gate(op: &Op) -> Option<&Gate> {
-    match op {
-        Op::Gate(gate) => Some(gate),
-        _ => None,
-    }
 }

@@ -33,6 +33,95 @@ impl Action {
         Self::of_matrix(&gate.target_matrix().controlled(gate.controls))
     }
 
+    /// Does it to the Paulis whose bits are lines of that many words, qubit after qubit, a bit a Pauli.
+    #[allow(unsafe_code)]
+    pub(super) fn apply(
+        &self,
+        on: &[u32],
+        words: usize,
+        x: &mut [u64],
+        z: &mut [u64],
+        signs: &mut [u64],
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has the instructions, as just found.
+            return unsafe { self.apply_avx2(on, words, x, z, signs) };
+        }
+        self.apply_any(on, words, x, z, signs);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn apply_avx2(
+        &self,
+        on: &[u32],
+        words: usize,
+        x: &mut [u64],
+        z: &mut [u64],
+        signs: &mut [u64],
+    ) {
+        self.apply_any(on, words, x, z, signs);
+    }
+
+    #[inline(always)]
+    fn apply_any(&self, on: &[u32], words: usize, x: &mut [u64], z: &mut [u64], signs: &mut [u64]) {
+        let place = |q: u32| q as usize * words..(q as usize + 1) * words;
+        if let [q] = *on {
+            let lines = x[place(q)].iter_mut().zip(&mut z[place(q)]);
+            let mask = |set: u8, bit: u8| if set >> bit & 1 == 1 { u64::MAX } else { 0 };
+            let [xx, zx, xz, zz] =
+                [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(new, old)| mask(self.linear[new], old));
+            let [by_x, by_z, by_y] = [1, 2, 3].map(|set| {
+                if self.sign.contains(&set) {
+                    u64::MAX
+                } else {
+                    0
+                }
+            });
+            for ((x, z), sign) in lines.zip(signs) {
+                let (a, b) = (*x, *z);
+                *sign ^= (a & by_x) ^ (b & by_z) ^ (a & b & by_y);
+                *x = (a & xx) ^ (b & zx);
+                *z = (a & xz) ^ (b & zz);
+            }
+            return;
+        }
+        let [a, b] = [on[0], on[1]].map(place);
+        let (Ok([xa, xb]), Ok([za, zb])) = (
+            x.get_disjoint_mut([a.clone(), b.clone()]),
+            z.get_disjoint_mut([a, b]),
+        ) else {
+            return;
+        };
+        let lines = xa.iter_mut().zip(za).zip(xb.iter_mut().zip(zb)).zip(signs);
+        if self.linear == [1, 10, 5, 8] && self.sign == [9, 11, 13] {
+            // Controlled X.
+            for (((xa, za), (xb, zb)), sign) in lines {
+                *sign ^= *xa & *zb & !(*xb ^ *za);
+                *xb ^= *xa;
+                *za ^= *zb;
+            }
+            return;
+        }
+        for (((xa, za), (xb, zb)), sign) in lines {
+            let old = [*xa, *za, *xb, *zb];
+            for &set in &self.sign {
+                let product = (0..4)
+                    .filter(|i| set >> i & 1 == 1)
+                    .fold(if set == 0 { 0 } else { u64::MAX }, |all, i| all & old[i]);
+                *sign ^= product;
+            }
+            let sum = |set: u8| {
+                (0..4)
+                    .filter(|i| set >> i & 1 == 1)
+                    .fold(0, |all, i| all ^ old[i])
+            };
+            (*xa, *za) = (sum(self.linear[0]), sum(self.linear[1]));
+            (*xb, *zb) = (sum(self.linear[2]), sum(self.linear[3]));
+        }
+    }
+
     fn of_matrix(u: &Matrix) -> Option<Self> {
         let qubits = u.size().trailing_zeros() as usize;
         let dagger = u.dagger();

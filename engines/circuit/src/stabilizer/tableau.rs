@@ -1,6 +1,7 @@
 //! The tableau of Aaronson and Gottesman: n destabilizers, n stabilizers, one sign each.
 
 use super::Action;
+use super::support::Support;
 use crate::ir::Gate;
 use crate::method::{Bits, Method};
 use crate::rng::Rng;
@@ -9,7 +10,7 @@ use crate::{C64, Error, Watch};
 /// A stabilizer state.
 #[derive(Debug, Clone)]
 pub struct Tableau {
-    qubits: usize,
+    pub(super) qubits: usize,
     /// Words of a line: of all 2n rows where lines are columns, of n columns where lines are rows.
     by_rows: bool,
     /// X bits, then Z bits: line after line.
@@ -62,7 +63,7 @@ impl Tableau {
         Ok(tableau)
     }
 
-    fn side(&self) -> usize {
+    pub(super) fn side(&self) -> usize {
         self.qubits.div_ceil(64) * 64
     }
 
@@ -86,53 +87,33 @@ impl Tableau {
         let same = |g: &Gate| {
             g.base == gate.base && g.controls == gate.controls && g.angles == gate.angles
         };
-        let action = match self.known.iter().find(|(g, _)| same(g)) {
-            Some((_, action)) => action.clone(),
+        let at = match self.known.iter().position(|(g, _)| same(g)) {
+            Some(at) => at,
             None => {
                 let action = Action::of(gate).ok_or_else(|| Error::Unsupported {
                     method: "the stabilizer method",
                     what: format!("apply {}: it is not a Clifford gate", gate.name()),
                 })?;
-                self.known.push((gate.clone(), action.clone()));
-                action
+                self.known.push((gate.clone(), action));
+                self.known.len() - 1
             }
         };
         if !gate.qubits.is_empty() {
             self.transpose(false);
-            self.act(&action, &gate.qubits);
+            let words = 2 * self.side() / 64;
+            let action = &self.known[at].1;
+            action.apply(
+                &gate.qubits,
+                words,
+                &mut self.x,
+                &mut self.z,
+                &mut self.signs,
+            );
         }
         Ok(())
     }
 
-    fn act(&mut self, action: &Action, on: &[u32]) {
-        let words = 2 * self.side() / 64;
-        let lines: Vec<usize> = on.iter().map(|&q| q as usize * words).collect();
-        for w in 0..words {
-            let mut old = [0u64; 4];
-            for (i, line) in lines.iter().enumerate() {
-                old[2 * i] = self.x[line + w];
-                old[2 * i + 1] = self.z[line + w];
-            }
-            let mut flips = 0;
-            for &set in &action.sign {
-                flips ^= (0..4)
-                    .filter(|i| set >> i & 1 == 1)
-                    .fold(if set == 0 { 0 } else { u64::MAX }, |all, i| all & old[i]);
-            }
-            self.signs[w] ^= flips;
-            let sum = |set: u8| {
-                (0..4)
-                    .filter(|i| set >> i & 1 == 1)
-                    .fold(0, |all, i| all ^ old[i])
-            };
-            for (i, line) in lines.iter().enumerate() {
-                self.x[line + w] = sum(action.linear[2 * i]);
-                self.z[line + w] = sum(action.linear[2 * i + 1]);
-            }
-        }
-    }
-
-    fn sign(&self, row: usize) -> bool {
+    pub(super) fn sign(&self, row: usize) -> bool {
         self.signs[row / 64] >> (row % 64) & 1 == 1
     }
 
@@ -142,7 +123,7 @@ impl Tableau {
         *word = if sign { *word | mask } else { *word & !mask };
     }
 
-    fn row(&self, row: usize) -> (&[u64], &[u64]) {
+    pub(super) fn row(&self, row: usize) -> (&[u64], &[u64]) {
         let words = self.side() / 64;
         let at = row * words..(row + 1) * words;
         (&self.x[at.clone()], &self.z[at])
@@ -184,57 +165,6 @@ impl Tableau {
             power += product(&mut x, &mut z, by_x, by_z) + 2 * u32::from(self.sign(side + row));
         }
         power & 3 == 2
-    }
-
-    /// A basis state that can be found, and the directions in which the others lie.
-    fn support(&mut self) -> (Bits, Vec<Bits>) {
-        self.transpose(true);
-        let mut work = self.clone();
-        let (n, side) = (self.qubits, self.side());
-        let mut done = side;
-        for qubit in 0..n {
-            let Some(pivot) = (done..side + n).find(|&row| work.has_x(row, qubit)) else {
-                continue;
-            };
-            work.swap(pivot, done);
-            for row in (side..side + n).filter(|&row| row != done) {
-                if work.has_x(row, qubit) {
-                    work.multiply(row, done);
-                }
-            }
-            done += 1;
-        }
-        let directions: Vec<Bits> = (side..done).map(|row| work.row(row).0.to_vec()).collect();
-        // What is left has Z parts only: each is an equation for the bits. Solved by elimination, the
-        // free bits 0.
-        let mut equations: Vec<(Bits, bool)> = (done..side + n)
-            .map(|row| (work.row(row).1.to_vec(), work.sign(row)))
-            .collect();
-        let mut base = vec![0u64; side / 64];
-        let mut solved = 0;
-        let mut pivots = Vec::new();
-        for qubit in 0..n {
-            let bit = |e: &(Bits, bool)| e.0[qubit / 64] >> (qubit % 64) & 1 == 1;
-            let Some(pivot) = (solved..equations.len()).find(|&i| bit(&equations[i])) else {
-                continue;
-            };
-            equations.swap(pivot, solved);
-            let (words, sign) = equations[solved].clone();
-            for (i, other) in equations.iter_mut().enumerate() {
-                if i != solved && bit(other) {
-                    other.0.iter_mut().zip(&words).for_each(|(a, b)| *a ^= b);
-                    other.1 ^= sign;
-                }
-            }
-            pivots.push(qubit);
-            solved += 1;
-        }
-        for (qubit, (_, sign)) in pivots.into_iter().zip(&equations) {
-            if *sign {
-                base[qubit / 64] |= 1 << (qubit % 64);
-            }
-        }
-        (base, directions)
     }
 
     fn swap(&mut self, a: usize, b: usize) {
@@ -352,22 +282,8 @@ impl Method for Tableau {
     }
 
     fn sample(&mut self, draws: &mut [Rng]) -> Result<Vec<Bits>, Error> {
-        let (base, directions) = self.support();
-        Ok(draws
-            .iter_mut()
-            .map(|rng| {
-                let mut bits = base.clone();
-                for group in directions.chunks(64) {
-                    let random = rng.bits();
-                    for (i, direction) in group.iter().enumerate() {
-                        if random >> i & 1 == 1 {
-                            bits.iter_mut().zip(direction).for_each(|(a, b)| *a ^= b);
-                        }
-                    }
-                }
-                bits
-            })
-            .collect())
+        self.transpose(true);
+        Ok(Support::of(self).sample(draws))
     }
 
     fn expectation(&mut self, x: &[u64], z: &[u64]) -> Result<f64, Error> {
