@@ -16,4 +16,4 @@ mod phases;
 mod state;
 
 pub use lanes::Real;
-pub use state::{State, bytes_needed};
+pub use state::{State, Traffic, bytes_needed};

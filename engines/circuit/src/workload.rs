@@ -67,8 +67,11 @@ pub fn sizes(most: u32, full: bool, method: Choice) -> Vec<u32> {
     sizes
 }
 
-/// A Fourier transform of a product state without zeros.
-fn qft(qubits: u32) -> Result<Circuit, Error> {
+/// A Fourier transform of a product state without zeros, so that nobody can skip any.
+///
+/// # Errors
+/// [`Error::Limit`] for too many qubits.
+pub fn qft(qubits: u32) -> Result<Circuit, Error> {
     let mut circuit = Circuit::new(qubits.into(), 0)?;
     for q in 0..qubits {
         circuit.gate("ry", &[0.3 + 0.1 * f64::from(q)], &[q])?;

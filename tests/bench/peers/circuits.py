@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Times a peer on a circuit: circuits.py PEER QUBITS THREADS f32|f64 ROUNDS < gates
 
-Each line of standard input is a gate: its name, its angles, `|`, its qubits. Prints the median seconds. What a
-peer does once for a circuit (its own objects, fusion that it does beforehand) is not timed, running it is.
+Each line of standard input is a gate: its name, its angles, `|`, its qubits. Prints the median seconds and of how
+many rounds it is: a first round of more than $LIMIT seconds is the last. $WARM_UP=0 leaves out the round that does
+not count. What a peer does once for a circuit (its own objects, fusion that it does beforehand) is not timed, running it is.
 """
 import os
 import statistics
@@ -139,7 +140,7 @@ def stim_detect(shots):
 
 
 def aer_mps():
-    from qiskit import QuantumCircuit, transpile
+    from qiskit import QuantumCircuit
     from qiskit_aer import AerSimulator
 
     circuit = QuantumCircuit(qubits)
@@ -152,7 +153,6 @@ def aer_mps():
         matrix_product_state_max_bond_dimension=int(os.environ["BOND"]),
         mps_lapack=True,
     )
-    circuit = transpile(circuit, simulator, optimization_level=0)
     return lambda: simulator.run(circuit, shots=1).result()
 
 
@@ -182,10 +182,15 @@ run = {
     "qsim": qsim,
     "stim": stim,
 }[peer]()
-run()
+limit = float(os.environ.get("LIMIT") or "inf")
 times = []
-for _ in range(rounds):
+for _ in range(rounds + (os.environ.get("WARM_UP", "1") == "1")):
     start = time.perf_counter()
     run()
     times.append(time.perf_counter() - start)
-print(statistics.median(times))
+    if times[0] > limit:
+        break
+else:
+    # The first, if there are more than asked for, warmed up.
+    times = times[-rounds:]
+print(statistics.median(times), len(times))

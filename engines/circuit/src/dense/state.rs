@@ -17,6 +17,15 @@ use crate::{C64, Error};
 /// The most qubits that any machine could hold.
 const QUBITS: u32 = 48;
 
+/// What passes have moved so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// How often the state (the part of it that is known not to be zero) was swept.
+    pub passes: u64,
+    /// Bytes that sweeps read and wrote.
+    pub bytes: u64,
+}
+
 /// A state vector in single or double precision.
 #[derive(Debug)]
 pub struct State<T: Real> {
@@ -31,6 +40,7 @@ pub struct State<T: Real> {
     /// The global phase, in radians.
     pub(super) phase: f64,
     pub(super) threads: usize,
+    traffic: Traffic,
 }
 
 /// Bytes of a state of that many qubits with that many threads.
@@ -76,6 +86,7 @@ impl<T: Real> State<T> {
             zero: (1u64 << wires) - 1,
             phase: 0.0,
             threads: threads.clamp(1, 1024),
+            traffic: Traffic::default(),
         })
     }
 
@@ -83,6 +94,12 @@ impl<T: Real> State<T> {
     #[must_use]
     pub fn qubits(&self) -> u32 {
         self.qubits
+    }
+
+    /// What passes have moved so far.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
     }
 
     /// A copy, for which the caller has the memory.
@@ -118,6 +135,11 @@ impl<T: Real> State<T> {
         let (blocks, phase) = fuser.finish();
         self.phase = (self.phase + phase) % std::f64::consts::TAU;
         let passes = plan(blocks, self.wires, &mut self.zero);
+        self.traffic.passes += passes.len() as u64;
+        for pass in &passes {
+            let swept = 1u64 << (pass.local.len() + pass.outer.len());
+            self.traffic.bytes += 4 * size_of::<T>() as u64 * swept;
+        }
         self.run(&passes, watch)
     }
 
