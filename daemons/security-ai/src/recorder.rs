@@ -1,7 +1,7 @@
 //! Writes events down for who asks, as a capture: one JSON object a line, and a last line that says how it ended.
 //!
 //! The thread that takes events hands lines to a queue and never waits; what the queue has no room for is counted and
-//! told in the last line. A thread of its own writes them to the descriptor, and gives up when nobody reads.
+//! told in a line of its own as soon as there is room, and in the last line. A thread of its own writes them to the descriptor, and gives up when nobody reads.
 
 use crate::clock;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -79,9 +79,15 @@ fn record(
     dropped: &AtomicU64,
 ) -> io::Result<()> {
     let now = || clock::real_time(clock::boot_time());
-    let (started, mut events) = (now(), 0_u64);
+    let (started, mut events, mut told) = (now(), 0_u64, 0);
     let left = || end.saturating_duration_since(Instant::now());
     while let Ok(line) = waiting.recv_timeout(left()) {
+        let so_far = dropped.load(Ordering::Relaxed);
+        if so_far != told {
+            // A reader that never gets the last line knows this much.
+            told = so_far;
+            write(&mut to, format!("{{\"dropped\":{so_far}}}\n").as_bytes())?;
+        }
         write(&mut to, line.as_bytes())?;
         write(&mut to, b"\n")?;
         events += 1;
@@ -166,7 +172,15 @@ mod tests {
             events.as_u64().unwrap() + dropped.as_u64().unwrap(),
             taken as u64
         );
-        assert_eq!(lines.len() as u64 - 1, events.as_u64().unwrap());
+        let told: Vec<u64> = lines
+            .iter()
+            .filter_map(|line| {
+                serde_json::from_str::<serde_json::Value>(line).unwrap()["dropped"].as_u64()
+            })
+            .collect();
+        assert!(!told.is_empty() && told.is_sorted() && told.last() <= dropped.as_u64().as_ref());
+        let others = 1 + told.len() as u64;
+        assert_eq!(lines.len() as u64 - others, events.as_u64().unwrap());
     }
 
     #[test]

@@ -81,6 +81,8 @@ pub struct Outcome {
     pub events: u64,
     /// The alerts, in order.
     pub fired: Vec<Fired>,
+    /// Why the capture is only a part of what happened; none when nothing says so.
+    pub part: Option<String>,
 }
 
 /// Replays a capture: the same capture and rules give the same alerts, whenever and wherever.
@@ -88,7 +90,10 @@ pub fn replay(path: &Path, rules: &RuleSet) -> Result<Outcome, Error> {
     let named = |source| Error::file(path, source);
     let mut reader = BufReader::new(File::open(path).map_err(named)?);
     let mut replay = Replay::new(rules);
-    let mut outcome = Outcome::default();
+    let mut outcome = Outcome {
+        part: super::manifest::part(path),
+        ..Outcome::default()
+    };
     let mut bytes = Vec::new();
     for line in 1_u64.. {
         bytes.clear();
@@ -101,6 +106,12 @@ pub fn replay(path: &Path, rules: &RuleSet) -> Result<Outcome, Error> {
             place: format!("{}:{line}", path.display()),
             reason,
         };
+        if is_torn(&bytes) {
+            let torn = "its last line was not written whole and is left out".to_owned();
+            let said = outcome.part.take().into_iter().chain([torn]);
+            outcome.part = Some(said.collect::<Vec<_>>().join("; "));
+            break;
+        }
         let text = std::str::from_utf8(&bytes).map_err(|error| wrong(error.to_string()))?;
         let text = text.trim_end_matches(['\n', '\r']);
         if text.is_empty() {
@@ -124,6 +135,15 @@ pub fn replay(path: &Path, rules: &RuleSet) -> Result<Outcome, Error> {
         }
     }
     Ok(outcome)
+}
+
+/// Whether a line ends in the middle, as the last one of a file does whose writer was killed.
+fn is_torn(line: &[u8]) -> bool {
+    let cut = |error: serde_json::Error| error.is_eof();
+    !line.is_empty()
+        && line.last() != Some(&b'\n')
+        && line.len() <= capture::MAX_LINE
+        && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err_and(cut)
 }
 
 /// The executable and the file or peer. Command lines may have secrets in them and are not shown.
@@ -193,6 +213,29 @@ mod tests {
             from.load_from(&[put(folder.path(), "none.yml", b"")])
                 .is_err()
         );
+    }
+
+    #[test]
+    fn what_was_cut_off_is_a_part_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let rules = RulesFrom {
+            paths: vec![put(folder.path(), "r.yml", RULES.as_bytes())],
+            placeholders: Vec::new(),
+        }
+        .load()
+        .unwrap();
+        let whole = replay(&put(folder.path(), "c.jsonl", CAPTURE.as_bytes()), &rules).unwrap();
+        assert_eq!(whole.part, None);
+        // Wherever the writer was killed: whole lines are read, and the rest is not passed over in silence.
+        for cut in 1..CAPTURE.len() {
+            let path = put(folder.path(), "c.jsonl", &CAPTURE.as_bytes()[..cut]);
+            let part = replay(&path, &rules).unwrap();
+            let lines = CAPTURE[..cut].matches("}").count() as u64;
+            assert_eq!(part.events, lines, "{cut}");
+            assert!(whole.fired.starts_with(&part.fired));
+            let ends_within = !CAPTURE[..cut].ends_with(['}', '\n']);
+            assert_eq!(part.part.is_some(), ends_within, "{cut}: {:?}", part.part);
+        }
     }
 
     #[test]

@@ -3,19 +3,27 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufWriter, Write},
-    os::unix::fs::OpenOptionsExt,
+    io::{self, BufWriter, Read, Seek, SeekFrom, Write},
+    os::{fd::OwnedFd, unix::fs::OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::{Args, ValueHint};
+use jiff::tz::TimeZone;
 use quantumos_dbus::{bus_name::SECURITY, path::SECURITY as ROOT};
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::manifest::{self, CONTEXT, FORMAT, Manifest};
-use crate::{bus::Bus, error::Error, keys, output::Output, text::time};
+use super::manifest::{self, Beside, CONTEXT, FORMAT, Manifest};
+use crate::{
+    bus::Bus,
+    error::Error,
+    keys,
+    output::Output,
+    text::{escape::escape, time},
+};
 
 /// The longest line of a capture, in bytes.
 const LONGEST_LINE: u64 = 2 << 20;
@@ -34,18 +42,39 @@ pub struct RecordArgs {
     key: Option<String>,
 }
 
-/// The last line of what the service writes.
+/// A line that is no event.
 #[derive(Debug, Deserialize)]
-struct Last {
-    end: End,
+#[serde(untagged)]
+enum Told {
+    /// The last one.
+    End { end: End },
+    /// How many events had no room so far.
+    Dropped { dropped: u64 },
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq, Eq)]
 struct End {
     started_at: u64,
     ended_at: u64,
-    events: u64,
     dropped: u64,
+}
+
+/// How a recording ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    /// The service said so.
+    Whole(End),
+    /// It was interrupted.
+    Early {
+        /// When it began, as far as is known here.
+        started_at: u64,
+        /// By what.
+        reason: String,
+        /// How many events were dropped before.
+        dropped: u64,
+        /// Whether that is what was asked for, and no failure.
+        is_wanted: bool,
+    },
 }
 
 /// Runs the command.
@@ -55,152 +84,223 @@ pub async fn run(bus: &Bus, output: &Output, args: &RecordArgs) -> Result<(), Er
         Some(name) => Some(keys::public(bus, name).await?),
         None => None,
     };
-    let mut file = BufWriter::new(create(&args.file)?);
+    let mut signals = Signals::new().map_err(Error::Terminal)?;
+    let mut file = create(&args.file)?;
+    let mut beside = match Beside::create(&args.file, blank(key)) {
+        Ok(beside) => beside,
+        Err(error) => {
+            let _ = std::fs::remove_file(&args.file);
+            return Err(error);
+        }
+    };
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
         .map_err(|error| Error::Bus(error.to_string()))?;
     let proxy = bus.proxy(SECURITY, ROOT, SECURITY).await?;
     let body = (zbus::Fd::from(&writer), args.seconds);
     if let Err(error) = bus.authorised::<_, ()>(&proxy, "Record", &body).await {
         // Nothing was recorded, so nothing is left behind.
+        beside.remove();
         let _ = std::fs::remove_file(&args.file);
         return Err(error);
     }
     drop(writer);
-    let end = copy(reader, &mut file).await;
-    let end = end.map_err(|source| Error::file(&args.file, source))?;
-    let file = file
-        .into_inner()
-        .map_err(|e| Error::file(&args.file, e.into_error()))?;
-    file.sync_all()
+    let ended = copy(reader, &mut file, &mut signals).await;
+    keep_whole_lines(&mut file)
+        .and_then(|()| file.sync_all())
         .map_err(|source| Error::file(&args.file, source))?;
+    drop(file);
+    let failure = describe(&mut beside.manifest, ended, &args.file)?;
+    let text = beside.replace()?;
+    let manifest = beside.manifest;
+    if !manifest.key.is_empty() {
+        let signed = keys::signed(bus, &manifest.key, &text, CONTEXT).await?;
+        let path = manifest::signature_of(&args.file);
+        create(&path)?
+            .write_all(&signed.signature)
+            .map_err(|source| Error::file(&path, source))?;
+    }
+    output.document(&manifest, |manifest| shown(manifest, &output.zone))?;
+    failure.map_or(Ok(()), Err)
+}
 
-    let (bytes, sha256) = manifest::digest(&args.file)?;
+/// What SIGINT, SIGTERM and SIGHUP ask for: to end, and keep what there is.
+struct Signals(Vec<Signal>);
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
+        kinds
+            .into_iter()
+            .map(signal)
+            .collect::<io::Result<_>>()
+            .map(Self)
+    }
+
+    async fn any(&mut self) {
+        let each = self.0.iter_mut().map(|one| Box::pin(one.recv()));
+        futures_util::future::select_all(each).await;
+    }
+}
+
+/// Copies events until the service ends, somebody interrupts, or the file takes no more.
+async fn copy(reader: OwnedFd, file: &mut File, signals: &mut Signals) -> Ended {
+    let (started_at, mut dropped) = (time::now(), 0);
+    let mut file = BufWriter::new(file);
+    let copied = copy_events(reader, &mut file, &mut dropped);
+    let early = |reason: String, is_wanted| Ended::Early {
+        started_at,
+        reason,
+        dropped: 0,
+        is_wanted,
+    };
+    let mut ended = tokio::select! {
+        copied = copied => match copied {
+            Ok(Some(end)) => Ended::Whole(end),
+            Ok(None) => early("security-ai ended".into(), false),
+            Err(error) => early(error.to_string(), false),
+        },
+        () = signals.any() => early("it was interrupted".into(), true),
+    };
+    if let Err(error) = file.flush() {
+        ended = early(format!("it could not be written: {error}"), false);
+    }
+    if let Ended::Early { dropped: known, .. } = &mut ended {
+        *known = dropped;
+    }
+    ended
+}
+
+/// Copies events until the last line, which is given, or the end.
+async fn copy_events(
+    reader: OwnedFd,
+    file: &mut impl Write,
+    dropped: &mut u64,
+) -> io::Result<Option<End>> {
+    let mut reader = BufReader::new(tokio::net::unix::pipe::Receiver::from_owned_fd(reader)?);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let mut bounded = (&mut reader).take(LONGEST_LINE);
+        bounded.read_until(b'\n', &mut line).await?;
+        if line.last() != Some(&b'\n') {
+            // The service ended, perhaps in the middle of a line.
+            return Ok(None);
+        }
+        let is_event = ![&b"{\"end\""[..], b"{\"dropped\""]
+            .iter()
+            .any(|start| line.starts_with(start));
+        if is_event {
+            let written = file.write_all(&line);
+            written
+                .map_err(|error| io::Error::other(format!("it could not be written: {error}")))?;
+            continue;
+        }
+        match serde_json::from_slice(&line)? {
+            Told::End { end } => return Ok(Some(end)),
+            Told::Dropped { dropped: so_far } => *dropped = so_far,
+        }
+    }
+}
+
+/// Cuts a line off that was not written whole.
+fn keep_whole_lines(file: &mut File) -> io::Result<()> {
+    let mut end = file.seek(SeekFrom::End(0))?;
+    let mut piece = vec![0; 1 << 16];
+    while end > 0 {
+        let length = end.min(piece.len() as u64);
+        file.seek(SeekFrom::Start(end - length))?;
+        let part = piece.get_mut(..length as usize).unwrap_or_default();
+        file.read_exact(part)?;
+        if let Some(last) = part.iter().rposition(|byte| *byte == b'\n') {
+            end = end - length + last as u64 + 1;
+            break;
+        }
+        end -= length;
+    }
+    file.set_len(end)
+}
+
+/// The manifest of a recording that has not ended: all that is known before.
+fn blank(key: Option<(String, Vec<u8>)>) -> Manifest {
     let host = nix::unistd::gethostname().unwrap_or_default();
     let kernel =
         nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned());
     let (id, public_key) = key.unwrap_or_default();
-    let manifest = Manifest {
+    Manifest {
         format: FORMAT.into(),
-        sha256,
-        bytes,
-        events: end.events,
-        dropped: end.dropped,
-        started_at: end.started_at,
-        ended_at: end.ended_at,
+        sha256: String::new(),
+        bytes: 0,
+        events: 0,
+        complete: false,
+        interruption: String::new(),
+        dropped: None,
+        dropped_at_least: 0,
+        started_at: time::now(),
+        ended_at: 0,
         host: host.to_string_lossy().into_owned(),
         kernel: kernel.unwrap_or_default(),
         key: id,
         public_key: STANDARD.encode(public_key),
-    };
-    let mut text =
-        serde_json::to_vec_pretty(&manifest).map_err(|e| Error::Answer(e.to_string()))?;
-    text.push(b'\n');
-    write(&manifest::path_of(&args.file), &text)?;
-    if !manifest.key.is_empty() {
-        let signed = keys::signed(bus, &manifest.key, &text, CONTEXT).await?;
-        write(&manifest::signature_of(&args.file), &signed.signature)?;
     }
-    output.document(&manifest, |manifest| {
-        let signed = match manifest.key.as_str() {
-            "" => "not signed (see --key)".to_owned(),
-            key => format!("signed by {key}"),
-        };
-        let dropped = match manifest.dropped {
-            0 => String::new(),
-            dropped => format!(", {dropped} dropped"),
-        };
-        let zone = &output.zone;
-        format!(
-            "{} events{dropped} from {} to {}, {signed}\n",
-            manifest.events,
-            time::local(manifest.started_at, zone),
-            time::local(manifest.ended_at, zone),
-        )
-    })
 }
 
-/// Copies events until the service ends; the last line is none. Interrupted, what is there is kept, and the span ends now.
-async fn copy(reader: std::os::fd::OwnedFd, file: &mut impl Write) -> io::Result<End> {
-    let mut reader = BufReader::new(tokio::net::unix::pipe::Receiver::from_owned_fd(reader)?);
-    let started = time::now();
-    let (mut line, mut held, mut events) = (Vec::new(), Vec::new(), 0);
-    loop {
-        line.clear();
-        let mut bounded = (&mut reader).take(LONGEST_LINE);
-        let read = tokio::select! {
-            read = bounded.read_until(b'\n', &mut line) => read?,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                0
-            }
-        };
-        if read == 0 {
-            break;
+/// Fills in how it ended, and what is there now; gives what went wrong, if anything did.
+fn describe(manifest: &mut Manifest, ended: Ended, capture: &Path) -> Result<Option<Error>, Error> {
+    let found = manifest::digest(capture)?;
+    (manifest.bytes, manifest.sha256, manifest.events) = (found.bytes, found.sha256, found.lines);
+    match ended {
+        Ended::Whole(end) => {
+            (manifest.started_at, manifest.ended_at) = (end.started_at, end.ended_at);
+            (manifest.complete, manifest.dropped) = (true, Some(end.dropped));
+            manifest.dropped_at_least = end.dropped;
+            Ok(None)
         }
-        if line.last() != Some(&b'\n') {
-            // The service ended in the middle of a line.
-            break;
+        Ended::Early {
+            started_at,
+            reason,
+            dropped,
+            is_wanted,
+        } => {
+            (manifest.started_at, manifest.ended_at) = (started_at, time::now());
+            manifest.dropped_at_least = dropped;
+            manifest.interruption.clone_from(&reason);
+            let failure = Error::Capture {
+                place: capture.display().to_string(),
+                reason: format!("the recording ended early: {reason}"),
+            };
+            Ok((!is_wanted).then_some(failure))
         }
-        if !held.is_empty() {
-            file.write_all(&held)?;
-            events += 1;
-        }
-        std::mem::swap(&mut held, &mut line);
     }
-    if let Ok(Last { end }) = serde_json::from_slice(&held) {
-        return Ok(end);
-    }
-    if !held.is_empty() {
-        file.write_all(&held)?;
-        events += 1;
-    }
-    eprintln!("the recording ended early; events that were dropped are not known");
-    Ok(End {
-        started_at: started,
-        ended_at: time::now(),
-        events,
-        dropped: 0,
-    })
+}
+
+fn shown(manifest: &Manifest, zone: &TimeZone) -> String {
+    let signed = match manifest.key.as_str() {
+        "" => "not signed (see --key)".to_owned(),
+        key => format!("signed by {}", escape(key)),
+    };
+    let part = match manifest.part() {
+        Some(reason) => format!("only a part: {}\n", escape(&reason)),
+        None => String::new(),
+    };
+    format!(
+        "{} events from {} to {}, {signed}\n{part}",
+        manifest.events,
+        time::local(manifest.started_at, zone),
+        time::local(manifest.ended_at, zone),
+    )
 }
 
 fn create(path: &Path) -> Result<File, Error> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600);
+    options.read(true).write(true).create_new(true).mode(0o600);
     options
         .open(path)
         .map_err(|source| Error::file(path, source))
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    create(path)?
-        .write_all(bytes)
-        .map_err(|source| Error::file(path, source))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn the_last_line_is_no_event() {
-        let last = r#"{"end":{"started_at":1,"ended_at":2,"events":2,"dropped":3}}"#;
-        for (written, kept, events, dropped) in [
-            (
-                format!("{{\"a\":1}}\n{{\"a\":2}}\n{last}\n"),
-                "{\"a\":1}\n{\"a\":2}\n",
-                2,
-                3,
-            ),
-            // The service was killed.
-            ("{\"a\":1}\n{\"a\"".to_owned(), "{\"a\":1}\n", 1, 0),
-            (String::new(), "", 0, 0),
-        ] {
-            let (reader, writer) = nix::unistd::pipe().unwrap();
-            File::from(writer).write_all(written.as_bytes()).unwrap();
-            let mut out = Vec::new();
-            let end = copy(reader, &mut out).await.unwrap();
-            assert_eq!(String::from_utf8(out).unwrap(), kept);
-            assert_eq!((end.events, end.dropped), (events, dropped));
-        }
-    }
-}
+mod tests;

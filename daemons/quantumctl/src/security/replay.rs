@@ -51,6 +51,7 @@ pub struct CompareArgs {
 struct Tested {
     file: String,
     events: u64,
+    part: Option<String>,
     signed_by: Option<String>,
     alerts: Vec<Fired>,
 }
@@ -68,6 +69,7 @@ pub fn test(output: &Output, args: &TestArgs) -> Result<(), Error> {
         tested.push(Tested {
             file: path.display().to_string(),
             events: outcome.events,
+            part: outcome.part,
             signed_by,
             alerts: outcome.fired,
         });
@@ -108,7 +110,17 @@ fn shown(tested: &Tested, style: Style, zone: &TimeZone) -> String {
         tested.events,
         tested.alerts.len()
     ));
+    text.push_str(&only_a_part(&tested.file, tested.part.as_deref(), style));
     text
+}
+
+/// A line that says that a capture is not all that happened.
+fn only_a_part(file: &str, part: Option<&str>, style: Style) -> String {
+    let sentence = |reason| format!("{}: only a part: {}", escape(file), escape(reason));
+    match part {
+        Some(reason) => format!("{}\n", style.bad(&sentence(reason))),
+        None => String::new(),
+    }
 }
 
 /// How often a rule fired about a subject, in the first and in the second run.
@@ -130,20 +142,28 @@ pub fn compare(output: &Output, args: &CompareArgs) -> Result<(), Error> {
     }
     let rules = args.rules.load()?;
     let first = replay(&args.a, &rules)?;
-    let second = args.b.as_ref().unwrap_or(&args.a);
+    let other = args.b.as_ref().unwrap_or(&args.a);
     let second = if args.against.is_empty() {
-        replay(second, &rules)?
+        replay(other, &rules)?
     } else {
-        replay(second, &args.rules.load_from(&args.against)?)?
+        replay(other, &args.rules.load_from(&args.against)?)?
     };
     let (equal, differences) = differences(&first.fired, &second.fired);
     let document = serde_json::json!({
         "events": [first.events, second.events],
         "alerts": [first.fired.len(), second.fired.len()],
+        "parts": [first.part, second.part],
         "equal": equal,
         "differences": differences,
     });
-    output.document(&document, |_| render(equal, &differences, output.style))
+    output.document(&document, |_| {
+        let mut text = render(equal, &differences, output.style);
+        for (path, outcome) in [(&args.a, &first), (other, &second)] {
+            let file = path.display().to_string();
+            text.push_str(&only_a_part(&file, outcome.part.as_deref(), output.style));
+        }
+        text
+    })
 }
 
 /// How many rules and subjects have equal counts, and those that have not.
@@ -241,13 +261,15 @@ mod tests {
         let tested = Tested {
             file: "c.jsonl".into(),
             events: 7,
+            part: Some("security-ai ended; \x1b".into()),
             signed_by: Some("k1".into()),
             alerts: vec![fired("r", "/bin/nc", 3)],
         };
         assert_eq!(
             shown(&tested, Style::PLAIN, &TimeZone::UTC),
             "c.jsonl:3  2025-11-21 12:00:00  high           Title of r\n    /bin/nc: Image ends with \"/nc\"\n\
-             c.jsonl: 7 events, 1 alerts, signed by k1\n"
+             c.jsonl: 7 events, 1 alerts, signed by k1\n\
+             c.jsonl: only a part: security-ai ended; \\x1b\n"
         );
     }
 }

@@ -7,8 +7,11 @@ use crate::stage::{NOBODY, RULE, Stage, exec};
 use ctl::ctl;
 use quantumd::Quantumd;
 use quantumos_dbus::Security1Proxy;
+use quantumos_harness::eventually;
 use security_ai::Settings;
+use std::process::Stdio;
 use std::time::Duration;
+use tokio::process::Command;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_capture_is_signed_and_replays_the_same() {
@@ -150,5 +153,51 @@ async fn recording_needs_leave_and_is_one_at_a_time() {
         matches!(refused, Err(quantumos_dbus::Error::NotAuthorized(_))),
         "{refused:?}"
     );
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_that_is_interrupted_is_a_part_and_its_replay_says_so() {
+    let stage = Stage::new(&[("netcat.yml", RULE)]);
+    let running = stage.serve(Settings::default()).await;
+    let bus = &stage.bus;
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules.yml");
+    std::fs::write(&rules, RULE).unwrap();
+    let rules = rules.to_str().unwrap();
+    let capture = folder.path().join("capture").to_str().unwrap().to_owned();
+    let recording = Command::new(env!("CARGO_BIN_EXE_quantumctl-under-test"))
+        .args(["--json", "security", "record", &capture])
+        .env("DBUS_SYSTEM_BUS_ADDRESS", bus.address())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // So many that some reach the file before the end.
+    eventually("events in the file", async || {
+        let events = (0..100).map(|n| exec(n + 8, "/usr/bin/nc", &[b'x'; 1000]));
+        stage.source.give(events);
+        let written = std::fs::metadata(&capture).map(|found| found.len());
+        written.is_ok_and(|length| length > 0).then_some(())
+    })
+    .await;
+    // It has not ended: until it has, that is what its manifest says.
+    let (_, early) = ctl(bus, &["security", "test", &capture, "--rules", rules]).await;
+    let part = early["captures"][0]["part"].as_str().unwrap();
+    assert!(part.contains("did not end"), "{early}");
+
+    let pid = i32::try_from(recording.id().unwrap()).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGTERM).unwrap();
+    let ended = recording.wait_with_output().await.unwrap();
+    assert!(ended.status.success(), "{ended:?}");
+    let manifest: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(manifest["complete"], false);
+    assert_eq!(manifest["dropped"], serde_json::Value::Null);
+    let (code, replayed) = ctl(bus, &["security", "test", &capture, "--rules", rules]).await;
+    assert_eq!(code, 0, "{replayed}");
+    let replayed = &replayed["captures"][0];
+    assert_eq!(replayed["events"], manifest["events"]);
+    let part = replayed["part"].as_str().unwrap();
+    assert!(part.starts_with("it was interrupted; "), "{part}");
+
     running.stop().await;
 }
