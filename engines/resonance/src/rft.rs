@@ -10,7 +10,9 @@
 //! - The Gram matrix is, between two diagonals of phases, the real symmetric Toeplitz matrix
 //!   `sin(pi n phi (j-k)) / (n sin(pi phi (j-k)))`. Its inverse square root is a sum of shifted
 //!   inverses with an error of a few 10^-16 on the whole spectrum ([`Rft::approximation_error`] is the
-//!   bound); each of those is four FFTs by the formula of Gohberg and Semencul.
+//!   bound). Where n has small prime factors the sum is brought to as few products of circulant and
+//!   skew-circulant matrices as it needs, two FFTs of n each ([`Rft::left_out`] is the bound on what
+//!   that leaves out); else each inverse is four FFTs of at least 2n by the formula of Gohberg and Semencul.
 //!
 //! So a transform costs O(n log n log c), with c the condition number of the Gram matrix: 2.85 for every
 //! Fibonacci number n, about 1.2 n at worst (1,216 at n = 1024). Longer signals therefore
@@ -19,7 +21,11 @@
 mod blocks;
 mod document;
 mod golden;
+mod gram_root;
 mod keyed;
+mod long;
+mod low_rank;
+mod products;
 mod root;
 mod toeplitz;
 
@@ -29,7 +35,7 @@ pub use keyed::Scramble;
 pub use rustfft::num_complex::Complex64;
 
 use crate::Error;
-use root::Term;
+use gram_root::GramRoot;
 use toeplitz::{Convolver, Toeplitz};
 
 /// Longest single transform.
@@ -47,17 +53,10 @@ pub struct Rft {
     /// `h^((n-1)k)`.
     gram_phase: Vec<Complex64>,
     chirp: Vec<Complex64>,
-    inverses: Vec<Inverse>,
+    root: GramRoot,
+    terms: usize,
     condition: f64,
     approximation_error: f64,
-}
-
-/// One shifted inverse, as the spectra of its two triangular generators.
-#[derive(Debug)]
-struct Inverse {
-    plus: Vec<Complex64>,
-    minus: Vec<Complex64>,
-    weight: f64,
 }
 
 /// What a signal is made of.
@@ -97,10 +96,7 @@ impl Rft {
         let (least, most) = gram.eigenvalue_bounds()?;
         let terms = root::inverse_square_root(least, most);
         let approximation_error = root::largest_error(&terms, least, most);
-        let inverses = terms
-            .iter()
-            .map(|term| inverse(&convolver, &mut gram, term))
-            .collect::<Result<_, _>>()?;
+        let root = GramRoot::new(&convolver, &mut gram, &terms, most)?;
         let scale = 1.0 / (n as f64).sqrt();
         let last = n as i128 - 1;
         let each = |f: &dyn Fn(i128) -> Complex64| (0..n as i128).map(f).collect::<Vec<_>>();
@@ -110,7 +106,8 @@ impl Rft {
             inner: each(&|k| golden::h(k * k - last * k)),
             gram_phase: each(&|k| golden::h(last * k)),
             chirp: convolver.symmetric(|d| golden::h(-(d as i128 * d as i128))),
-            inverses,
+            root,
+            terms: terms.len(),
             convolver,
             condition: most / least,
             approximation_error,
@@ -138,7 +135,7 @@ impl Rft {
     /// How many shifted inverses make up the inverse square root.
     #[must_use]
     pub fn terms(&self) -> usize {
-        self.inverses.len()
+        self.terms
     }
 
     /// The largest relative error of the inverse square root's approximation on the whole spectrum,
@@ -146,6 +143,19 @@ impl Rft {
     #[must_use]
     pub fn approximation_error(&self) -> f64 {
         self.approximation_error
+    }
+
+    /// A bound on what was left out of the sum of the shifted inverses, as a deviation from the closest
+    /// unitary matrix in the spectral norm.
+    #[must_use]
+    pub fn left_out(&self) -> f64 {
+        self.root.left_out()
+    }
+
+    /// How many FFTs the inverse square root takes, and of which length.
+    #[must_use]
+    pub fn root_cost(&self) -> (usize, usize) {
+        self.root.cost(&self.convolver)
     }
 
     /// The frequencies `frac((k + 1) phi)` in cycles a sample.
@@ -160,7 +170,7 @@ impl Rft {
     /// [`Error::Length`] for another number of samples, [`Error::NotFinite`].
     pub fn forward(&self, signal: &[Complex64]) -> Result<Vec<Complex64>, Error> {
         check("signal", signal, self.n)?;
-        let mut work = Work::new(&self.convolver);
+        let mut work = self.work();
         for ((slot, x), a) in work.a.iter_mut().zip(signal).zip(&self.outer) {
             *slot = a.conj() * x;
         }
@@ -168,7 +178,7 @@ impl Rft {
         for (slot, b) in work.a.iter_mut().zip(&self.inner) {
             *slot *= b.conj();
         }
-        self.apply_root(&mut work);
+        self.root.apply(&self.convolver, &mut work);
         let out = work.a.iter().zip(&self.gram_phase);
         Ok(out.map(|(y, e)| y * e.conj()).collect())
     }
@@ -179,17 +189,30 @@ impl Rft {
     /// [`Error::Length`] for another number of coefficients, [`Error::NotFinite`].
     pub fn inverse(&self, coefficients: &[Complex64]) -> Result<Vec<Complex64>, Error> {
         check("spectrum", coefficients, self.n)?;
-        let mut work = Work::new(&self.convolver);
+        let mut work = self.work();
         for ((slot, x), e) in work.a.iter_mut().zip(coefficients).zip(&self.gram_phase) {
             *slot = e * x;
         }
-        self.apply_root(&mut work);
+        self.root.apply(&self.convolver, &mut work);
         for (slot, b) in work.a.iter_mut().zip(&self.inner) {
             *slot *= b;
         }
         self.apply_chirp(&mut work, false);
         let out = work.a.iter().zip(&self.outer);
         Ok(out.map(|(y, a)| y * a).collect())
+    }
+
+    fn work(&self) -> Work {
+        let zeros = || vec![Complex64::ZERO; self.convolver.size()];
+        let mut scratch = self.convolver.scratch();
+        let len = scratch.len().max(self.root.scratch_len());
+        scratch.resize(len, Complex64::ZERO);
+        Work {
+            a: zeros(),
+            b: zeros(),
+            sum: zeros(),
+            scratch,
+        }
     }
 
     /// The chirp's Toeplitz matrix, or its conjugate, on the first `n` of `work.a`.
@@ -212,30 +235,6 @@ impl Rft {
             *slot *= scale;
             turn(slot);
         }
-    }
-
-    /// The inverse square root of the real Gram matrix on the first `n` of `work.a`.
-    fn apply_root(&self, work: &mut Work) {
-        let Work { a, b, sum, scratch } = work;
-        self.convolver.spectrum_of_first(a, scratch);
-        sum.fill(Complex64::ZERO);
-        for inverse in &self.inverses {
-            for (generator, weight) in [
-                (&inverse.plus, inverse.weight),
-                (&inverse.minus, -inverse.weight),
-            ] {
-                for ((slot, v), g) in b.iter_mut().zip(a.iter()).zip(generator) {
-                    *slot = g.conj() * v;
-                }
-                self.convolver.back(b, scratch);
-                self.convolver.spectrum_of_first(b, scratch);
-                for ((slot, v), g) in sum.iter_mut().zip(b.iter()).zip(generator) {
-                    *slot += g * v * weight;
-                }
-            }
-        }
-        std::mem::swap(a, sum);
-        self.convolver.back(a, scratch);
     }
 
     /// What a real signal is made of.
@@ -296,33 +295,6 @@ struct Work {
     b: Vec<Complex64>,
     sum: Vec<Complex64>,
     scratch: Vec<Complex64>,
-}
-
-impl Work {
-    fn new(convolver: &Convolver) -> Self {
-        let zeros = || vec![Complex64::ZERO; convolver.size()];
-        Self {
-            a: zeros(),
-            b: zeros(),
-            sum: zeros(),
-            scratch: convolver.scratch(),
-        }
-    }
-}
-
-/// `(gram + shift)^(-1)` by Gohberg and Semencul: with p its first column,
-/// `(L(p) L(p)^T - L(q) L(q)^T) / p_0` where q is p backwards behind a zero.
-fn inverse(convolver: &Convolver, gram: &mut Toeplitz<'_>, term: &Term) -> Result<Inverse, Error> {
-    let column = gram.first_column_of_inverse(term.shift, |_, _| {})?;
-    let mut backwards = vec![0.0];
-    backwards.extend(column[1..].iter().rev());
-    // Three transforms there and back are not divided by their size.
-    let scale = (convolver.size() as f64).powi(2);
-    Ok(Inverse {
-        plus: convolver.lower(&column),
-        minus: convolver.lower(&backwards),
-        weight: term.weight / (column[0] * scale),
-    })
 }
 
 fn check(what: &'static str, values: &[Complex64], n: usize) -> Result<(), Error> {

@@ -55,6 +55,35 @@ fn there_and_back_to_1e_12() {
             );
         }
         assert!(rft.approximation_error() < 1e-14, "{n}");
+        assert!(rft.left_out() < 1e-13, "{n}");
+    }
+}
+
+/// The two ways to the inverse square root, through products of cyclic matrices (2, 3, 31 and their
+/// multiples) and inverse by inverse (37 and primes beyond it), at lengths where the Gram matrix is bad:
+/// the cost in FFTs is a small part of n^2, and the laws hold up to the bound there is.
+#[test]
+fn both_ways_to_the_root_keep_the_law() {
+    for (n, cyclic) in [
+        (460, true),
+        (750, true),
+        (841, true),
+        (928, true),
+        (972, true),
+        (1000, true),
+        (407, false),
+        (1021, false),
+    ] {
+        let rft = Rft::new(n).unwrap();
+        let (count, len) = rft.root_cost();
+        assert_eq!(len == n, cyclic, "{n}");
+        assert!(count <= 4 * rft.terms() + 2, "{n}: {count}");
+        assert_eq!(rft.left_out() > 0.0, cyclic, "{n}");
+        let x: Vec<_> = (0..n).map(|i| Complex64::cis(i as f64)).collect();
+        let spectrum = rft.forward(&x).unwrap();
+        let apart = distance(&rft.inverse(&spectrum).unwrap(), &x);
+        assert!(apart < TOLERANCE, "{n}: {apart:e}");
+        assert!((energy(&spectrum) / energy(&x) - 1.0).abs() < TOLERANCE);
     }
 }
 

@@ -240,30 +240,32 @@ fn median(times: &mut [f64]) -> f64 {
     times[times.len() / 2]
 }
 
-/// The transform at N = 1024, and how its cost grows.
+/// The transform at N = 1024 on one core, beside NumPy's product on one and on all, and how the cost of
+/// both grows: at powers of two, where the condition is bad, and at Fibonacci numbers.
 fn transform(print: Print<'_>) -> Result<(), Failure> {
-    let one = forward(1024)?;
-    match numpy() {
-        Some(python) => {
-            for (threads, peer) in [
-                ("1", "NumPy matvec, one core"),
-                ("", "NumPy matvec, all cores"),
-            ] {
-                let theirs = numpy_product(&python, threads)?;
-                let name = if threads == "1" {
-                    "crypto.rft-1024"
-                } else {
-                    "crypto.rft-1024-one-core"
-                };
-                print(name, one, "us", peer, Some(theirs / one));
-            }
-        }
-        None => {
-            eprintln!("skipped: NumPy could not be installed");
-            print("crypto.rft-1024", one, "us", "", None);
-        }
+    let python = numpy();
+    if python.is_none() {
+        eprintln!("skipped: NumPy could not be installed");
     }
-    for n in [256, 4096, 16_384, 987, 4181, 17_711] {
+    for (n, name, threads, peer) in [
+        (1024, "rft-1024", "1", "NumPy matvec, one core"),
+        (1024, "rft-1024-one-core", "", "NumPy matvec, all cores"),
+        (256, "rft-256", "1", "NumPy matvec, one core"),
+        (512, "rft-512", "1", "NumPy matvec, one core"),
+        (2048, "rft-2048", "1", "NumPy matvec, one core"),
+        (4096, "rft-4096", "1", "NumPy matvec, one core"),
+        (987, "rft-987", "1", "NumPy matvec, one core"),
+        (4181, "rft-4181", "1", "NumPy matvec, one core"),
+    ] {
+        let one = forward(n)?;
+        let theirs = python
+            .as_deref()
+            .map(|python| numpy_product(python, n, threads));
+        let ratio = theirs.transpose()?.map(|theirs| theirs / one);
+        let peer = ratio.map_or("", |_| peer);
+        print(&format!("crypto.{name}"), one, "us", peer, ratio);
+    }
+    for n in [8192, 16_384, 17_711] {
         print(&format!("crypto.rft-{n}"), forward(n)?, "us", "", None);
     }
     Ok(())
@@ -306,22 +308,23 @@ fn numpy() -> Option<PathBuf> {
     works(&python).then_some(python)
 }
 
-/// Microseconds of NumPy's product of a complex matrix of 1024 by 1024 and a vector.
-fn numpy_product(python: &Path, threads: &str) -> Result<f64, Failure> {
+/// Microseconds of NumPy's product of a complex matrix of `n` by `n` and a vector.
+fn numpy_product(python: &Path, n: usize, threads: &str) -> Result<f64, Failure> {
     const SCRIPT: &str = "
-import numpy, time
+import numpy, sys, time
+n = int(sys.argv[1])
 r = numpy.random.default_rng(0)
-u = r.normal(size=(1024, 1024)) + 1j * r.normal(size=(1024, 1024))
-x = r.normal(size=1024) + 1j * r.normal(size=1024)
+u = r.normal(size=(n, n)) + 1j * r.normal(size=(n, n))
+x = r.normal(size=n) + 1j * r.normal(size=n)
 t = []
-for _ in range(500):
+for _ in range(max(15, min(500, 500 * 1024 ** 2 // n ** 2))):
     s = time.perf_counter()
     u @ x
     t.append(time.perf_counter() - s)
-print(sorted(t)[250] * 1e6)
+print(sorted(t)[len(t) // 2] * 1e6)
 ";
     let mut command = Command::new(python);
-    command.args(["-c", SCRIPT]);
+    command.args(["-c", SCRIPT, &n.to_string()]);
     if !threads.is_empty() {
         command.env("OPENBLAS_NUM_THREADS", threads);
     }

@@ -24,6 +24,11 @@ impl Convolver {
         }
     }
 
+    /// n.
+    pub(super) fn len(&self) -> usize {
+        self.n
+    }
+
     pub(super) fn size(&self) -> usize {
         self.forward.len()
     }
