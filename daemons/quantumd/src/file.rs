@@ -1,8 +1,9 @@
 //! Small files that matter: read with a bound, replaced as a whole or not at all.
 
 use crate::Error;
+use quantumos_service::files::read_at_most;
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -11,22 +12,15 @@ use std::path::Path;
 /// # Errors
 /// [`Error::File`], [`Error::Damaged`] when it's longer.
 pub fn read(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, Error> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::file(path, error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(limit as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Error::file(path, error))?;
-    if bytes.len() > limit {
-        return Err(Error::Damaged {
+    match read_at_most(path, limit) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => Err(Error::Damaged {
             path: path.to_owned(),
-            why: format!("longer than {limit} bytes"),
-        });
+            why: error.to_string(),
+        }),
+        Err(error) => Err(Error::file(path, error)),
     }
-    Ok(Some(bytes))
 }
 
 /// Writes a file that didn't exist before, mode 0600, so that after a crash at any point it is

@@ -2,12 +2,15 @@
 //! and only where it was sent; everything else is refused by a cause of its own and changes nothing.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test: failing is its work
 
+mod software;
+
+use quantumd::Error;
 use quantumd::audit::Who;
 use quantumd::grant::{Operations, Subject};
 use quantumd::keyring::{Choices, Keyring, verify};
 use quantumd::record::{KeyId, Record};
-use quantumd::{Error, Settings};
 use quantumos_pqc::{Algorithm, Error as Crypto, PublicHalf};
+use software::bring_up;
 use std::sync::Arc;
 
 const WHO: Who = Who::User(0);
@@ -19,15 +22,9 @@ struct Host {
     state: tempfile::TempDir,
 }
 
+/// With few keys, so that a backup can be too many.
 fn open(state: &std::path::Path) -> Keyring {
-    let mut settings = Settings::default();
-    settings.tpm.tcti = "device:/nonexistent/tpm".into();
-    settings.protection.allow_software = true;
-    settings.keys.per_owner = 12;
-    let keyring = Keyring::new(state.to_owned(), settings);
-    let health = keyring.bring_up();
-    assert_eq!((&health.store, &health.root), (&None, &None));
-    keyring
+    bring_up(software::keyring(state, 12))
 }
 
 impl Host {

@@ -1,33 +1,18 @@
 //! A log that did not reach the disk as a whole: the store opens at an earlier state, or says what is lost.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test: failing is its work
 
-use quantumd::Settings;
+mod software;
+
 use quantumd::audit::Who;
-use quantumd::keyring::Keyring;
 use quantumos_pqc::Algorithm;
-use std::path::Path;
-
-fn settings() -> Settings {
-    let mut settings = Settings::default();
-    settings.tpm.tcti = "device:/nonexistent/tpm".into();
-    settings.protection.allow_software = true;
-    settings.keys.per_owner = 65_536;
-    settings
-}
-
-fn open(state: &Path) -> Keyring {
-    let keyring = Keyring::new(state.to_owned(), settings());
-    let health = keyring.bring_up();
-    assert_eq!((&health.store, &health.root), (&None, &None));
-    keyring
-}
+use software::{bring_up, keyring};
 
 /// What a power loss leaves when the log was written but not all of it reached the disk: the log is
 /// cut at any length. Each time the store opens at an earlier state, whole.
 #[test]
 fn a_torn_log_gives_an_earlier_state_and_never_a_broken_one() {
     let state = tempfile::tempdir().unwrap();
-    let keyring = open(state.path());
+    let keyring = bring_up(keyring(state.path(), 65_536));
     let mut versions = Vec::new();
     for count in 0..3 {
         let id = keyring.create(1, Algorithm::HmacSha512, "").unwrap().id;
@@ -45,7 +30,7 @@ fn a_torn_log_gives_an_earlier_state_and_never_a_broken_one() {
             std::fs::copy(state.path().join(name), copy.path().join(name)).unwrap();
         }
         std::fs::write(copy.path().join("keys.sqlite-wal"), &log[..len]).unwrap();
-        let copied = Keyring::new(copy.path().to_owned(), settings());
+        let copied = self::keyring(copy.path(), 65_536);
         let health = copied.bring_up();
         if let Some(why) = health.store.or(health.root) {
             // Cut before the store was made: it says so, and makes nothing in its place.

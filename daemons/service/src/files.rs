@@ -1,19 +1,20 @@
 //! Small files that are read as a whole. Whoever may write them may not fill the daemon's memory with them.
 
 use std::fs::File;
-use std::io::{Error, Read, Result};
+use std::io::{Error, ErrorKind, Read, Result};
 use std::path::{Path, PathBuf};
 
 /// Reads a file that must not be longer than `most` bytes.
 ///
 /// # Errors
-/// When it can't be read or is longer.
+/// When it can't be read; [`ErrorKind::FileTooLarge`] when it is longer.
 pub fn read_at_most(path: &Path, most: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = File::open(path)?;
     file.take(most as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > most {
-        return Err(Error::other(format!("longer than {most} bytes")));
+        let why = format!("longer than {most} bytes");
+        return Err(Error::new(ErrorKind::FileTooLarge, why));
     }
     Ok(bytes)
 }
@@ -48,6 +49,7 @@ mod tests {
             let read = read_at_most(&path, 8);
             assert_eq!(read.is_ok(), readable, "{length} bytes");
             if let Err(error) = read {
+                assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge);
                 assert_eq!(error.to_string(), "longer than 8 bytes");
             }
         }

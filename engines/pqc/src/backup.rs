@@ -76,10 +76,7 @@ fn signature_len(signer: Algorithm) -> Result<usize, Error> {
 /// A fingerprint as errors and listings show it: the first 16 hexadecimal digits.
 #[must_use]
 pub fn shown(fingerprint: &[u8; 32]) -> String {
-    fingerprint[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    crate::digest::hex(&fingerprint[..8])
 }
 
 /// Seals keys to `recipient` and signs the result.

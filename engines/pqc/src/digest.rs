@@ -3,9 +3,12 @@
 /// SHA-256 (FIPS 180-4) in lower-case hexadecimal.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    let hex = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
-    hex.collect()
+    hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref())
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// SHA-256 of what comes in pieces.
@@ -27,9 +30,7 @@ impl Sha256 {
     /// The digest in lower-case hexadecimal.
     #[must_use]
     pub fn hex(self) -> String {
-        let digest = self.0.finish();
-        let hex = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
-        hex.collect()
+        hex(self.0.finish().as_ref())
     }
 }
 
