@@ -220,7 +220,7 @@ impl Shared {
             let (keyring, ledger) = (self.keyring.clone(), self.ledger.clone());
             tokio::task::spawn_blocking(move || {
                 let mut health = keyring.bring_up();
-                health.ledger = keyring.at_rest(|keys| ledger.follow(keys));
+                health.ledger = ledger.agree(&keyring);
                 health
             })
         });

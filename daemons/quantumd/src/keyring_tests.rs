@@ -240,6 +240,23 @@ fn new_versions_sign_and_old_ones_still_verify_and_open() {
 }
 
 #[test]
+fn what_a_revoked_key_was_granted_stays_authentic_under_another_root_key() {
+    let state = tempfile::tempdir().unwrap();
+    let (keyring, _) = open(state.path(), software());
+    let (who, sign) = (Who::User(1), Operations::of(&["sign"]).unwrap());
+    let id = keyring.create(1, ALGORITHM, "").unwrap().id;
+    keyring.grant(id, Subject::User(5), sign, &who).unwrap();
+    keyring.revoke(id, "as tested", &who).unwrap();
+    keyring.reseal(None, None).unwrap();
+    keyring.rotate_kek().unwrap();
+    drop(keyring);
+    let (keyring, _) = open(state.path(), software());
+    let record = keyring.record(id).unwrap();
+    assert_eq!(keyring.grants(&record).unwrap().len(), 1);
+    assert!(keyring.sign(id, b"m", b"").is_err());
+}
+
+#[test]
 fn grants_authenticate_and_forged_ones_do_not_count() {
     let state = tempfile::tempdir().unwrap();
     let (keyring, _) = open(state.path(), software());

@@ -245,8 +245,8 @@ impl Store {
         .ok_or_else(|| Error::NoSuchKey(id.to_string()))
     }
 
-    /// Wraps all seeds anew and remembers under what, all or nothing. `rewrap` gets each active record
-    /// and the wrapped seeds of its versions, and gives all of it as it is to be. The old forms are
+    /// Wraps all seeds anew and remembers under what, all or nothing. `rewrap` gets each record and the wrapped
+    /// seeds of its versions, none for a revoked one, and gives all of it as it is to be. The old forms are
     /// destroyed, in the file and in its log. `reseal` does the same for the value of each credential.
     ///
     /// # Errors
@@ -259,12 +259,10 @@ impl Store {
     ) -> Result<Vec<Record>, Error> {
         let mut changed = Vec::new();
         for record in self.records()? {
-            if record.revoked.is_none() {
-                let numbers = record.versions.iter().map(|version| version.number);
-                let wrapped = numbers.map(|number| self.wrapped(record.id, number));
-                let wrapped = wrapped.collect::<Result<_, _>>()?;
-                changed.push(rewrap(record, wrapped)?);
-            }
+            let active = record.versions.iter().filter(|_| record.revoked.is_none());
+            let wrapped = active.map(|version| self.wrapped(record.id, version.number));
+            let wrapped = wrapped.collect::<Result<_, _>>()?;
+            changed.push(rewrap(record, wrapped)?);
         }
         let mut values = Vec::new();
         for credential in self.credentials()? {

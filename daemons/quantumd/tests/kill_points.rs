@@ -1,6 +1,7 @@
 //! SIGKILL at every point at which the key store changes something on disk, one after the other: the
 //! writer is traced, and killed as it enters its n-th write, sync, link, rename, unlink or truncation, for
-//! every n. Each time the store opens, has all that was acknowledged, and takes new keys.
+//! every n, the ledger's among them. Each time the store opens, has all that was acknowledged, and takes new keys,
+//! and the ledger says of every key what the store says.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))] // the tracer reads registers
 #![allow(clippy::unwrap_used, clippy::panic)] // a test: failing is its work
 
@@ -8,10 +9,12 @@ use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use quantumd::Settings;
+mod recorded;
+mod software;
+
 use quantumd::audit::Who;
 use quantumd::grant::{Operations, Subject};
-use quantumd::keyring::{Choices, Keyring, Value};
+use quantumd::keyring::{Choices, Value};
 use quantumd::record::KeyId;
 use quantumos_pqc::{Algorithm, PublicHalf};
 use std::collections::HashSet;
@@ -22,20 +25,6 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 const STATE: &str = "QUANTUMD_KILL_POINTS_STATE";
 const WHO: Who = Who::User(1);
 const MAC: Algorithm = Algorithm::HmacSha512;
-
-fn keyring(state: &Path) -> Keyring {
-    let mut settings = Settings::default();
-    settings.tpm.tcti = "device:/nonexistent/tpm".into();
-    settings.protection.allow_software = true;
-    Keyring::new(state.to_owned(), settings)
-}
-
-fn open(state: &Path) -> Keyring {
-    let keyring = keyring(state);
-    let health = keyring.bring_up();
-    assert_eq!((&health.store, &health.root), (&None, &None));
-    keyring
-}
 
 fn say(line: &str) {
     let mut out = std::io::stdout();
@@ -52,7 +41,7 @@ fn writer() {
     let state = Path::new(&state);
     say("ready");
     std::io::stdin().read_line(&mut String::new()).unwrap();
-    let keyring = open(state);
+    let (keyring, _log) = recorded::open(state);
     let id = keyring.create(1, MAC, "").unwrap().id;
     say(&format!("made {id}"));
     let Ok(backup) = std::fs::read(state.join("backup")) else {
@@ -87,12 +76,12 @@ fn writer() {
 
 /// A store in use, with what the writer needs beside it.
 fn prepare(state: &Path) {
-    let keyring = open(state);
+    let (keyring, log) = recorded::open(state);
     let inbox = keyring
         .create(1, Algorithm::X25519MlKem1024, "inbox")
         .unwrap();
     let from = tempfile::tempdir().unwrap();
-    let other = open(from.path());
+    let (other, _) = recorded::open(from.path());
     let signer = other.create(1, Algorithm::MlDsa87, "").unwrap();
     let keys: Vec<KeyId> = (0..2)
         .map(|_| other.create(1, MAC, "").unwrap().id)
@@ -102,6 +91,7 @@ fn prepare(state: &Path) {
     std::fs::write(state.join("backup"), made.bytes).unwrap();
     std::fs::write(state.join("signer"), signer.versions[0].public.as_bytes()).unwrap();
     std::fs::write(state.join("inbox"), inbox.id.to_string()).unwrap();
+    log.close();
 }
 
 /// Whether a system call, by its number and first argument, changes something on disk.
@@ -207,7 +197,8 @@ fn start(state: &Path) -> (Child, BufReader<ChildStdout>) {
 
 /// What holds after a kill, whenever it came.
 fn check(state: &Path, said: &str, point: usize) {
-    let keyring = open(state);
+    let (keyring, log) = recorded::open(state);
+    recorded::compare(&keyring, &log);
     let revoking = said.contains("revoking");
     for line in said.lines() {
         let Some((word, what)) = line.split_once(' ') else {
@@ -241,19 +232,33 @@ fn check(state: &Path, said: &str, point: usize) {
         }
     }
     keyring.create(1, MAC, "after").unwrap();
+    recorded::compare(&keyring, &log);
 }
 
 fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => {
+                std::fs::create_dir(&to).unwrap();
+                copy(&entry.path(), &to);
+            }
+            false => drop(std::fs::copy(entry.path(), to).unwrap()),
+        }
     }
+}
+
+/// In memory where there is such a place: a process that is killed takes nothing from what it wrote, so that waiting
+/// for a disk shows nothing.
+fn place() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
 
 /// Kills at each point and gives how many there are.
 fn every_point(base: &Path) -> usize {
     for point in 1.. {
-        let state = tempfile::tempdir().unwrap();
+        let state = place();
         copy(base, state.path());
         let (mut child, mut lines) = start(state.path());
         let killed = kill_at(&mut child, point);
@@ -269,7 +274,7 @@ fn every_point(base: &Path) -> usize {
 
 #[test]
 fn a_kill_at_every_point_of_every_change_loses_nothing() {
-    let base = tempfile::tempdir().unwrap();
+    let base = place();
     let first = every_point(base.path());
     prepare(base.path());
     let later = every_point(base.path());

@@ -2,62 +2,18 @@
 //! every key what the key store says, and nothing twice.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test: failing is its work
 
-use quantumd::Settings;
-use quantumd::audit::{Audit, Who};
+mod recorded;
+mod software;
+
+use quantumd::audit::Who;
 use quantumd::grant::{Operations, Subject};
-use quantumd::keyring::{Keyring, verify};
-use quantumd::ledger::KeyLog;
-use quantumos_ledger::bundle;
-use quantumos_ledger::history::KeyLedger;
+use quantumd::keyring::verify;
 use quantumos_pqc::Algorithm;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 const STATE: &str = "QUANTUMD_KILL_TEST_STATE";
-
-fn settings() -> Settings {
-    let mut settings = Settings::default();
-    settings.tpm.tcti = "device:/nonexistent/tpm".into();
-    settings.protection.allow_software = true;
-    settings.keys.per_owner = 65_536;
-    settings
-}
-
-/// With the ledger that the daemon keeps beside it.
-fn open_recorded(state: &Path) -> (Keyring, KeyLog) {
-    let log = KeyLog::new(state).unwrap();
-    let audit = Audit::new(vec![Box::new(log.clone())]);
-    let keyring = Keyring::new(state.to_owned(), settings()).with_audit(audit);
-    let health = keyring.bring_up();
-    assert_eq!((&health.store, &health.root), (&None, &None));
-    assert_eq!(keyring.at_rest(|keys| log.follow(keys)), None);
-    (keyring, log)
-}
-
-/// That the ledger says of every key what the store says, and verifies.
-fn compare(keyring: &Keyring, log: &KeyLog) {
-    let (_, size, signed) = log.head();
-    assert_eq!(size, signed);
-    assert_eq!(log.verify().unwrap().findings, []);
-    let bytes = log.entries(0, size, usize::MAX).unwrap();
-    let mut rest = &bytes[..];
-    let mut ledger = KeyLedger::default();
-    while let Some(entry) = bundle::take(&mut rest).unwrap() {
-        ledger.replay(entry).unwrap();
-    }
-    let records = keyring.records();
-    assert_eq!(ledger.keys().len(), records.len());
-    for record in records {
-        let known = ledger.key(&record.id.to_string()).unwrap();
-        assert_eq!(known.version, i64::from(record.version()));
-        assert_eq!(known.revoked.is_some(), record.revoked.is_some());
-        let granted = keyring.grants(&record).unwrap();
-        let granted: Vec<_> = granted.iter().map(|grant| grant.subject.shown()).collect();
-        let told: Vec<_> = known.capabilities.keys().cloned().collect();
-        assert_eq!(told, granted);
-    }
-}
 
 /// The process that gets killed: makes keys, gives every third a new version and a grant, revokes every
 /// third, wraps all anew now and then, and says so after each.
@@ -66,7 +22,7 @@ fn writer() {
     let Some(state) = std::env::var_os(STATE) else {
         return;
     };
-    let (keyring, _log) = open_recorded(Path::new(&state));
+    let (keyring, _log) = recorded::open(Path::new(&state));
     let mut out = std::io::stdout();
     for count in 0.. {
         let record = keyring.create(1, Algorithm::MlDsa87, "").unwrap();
@@ -129,8 +85,8 @@ fn after_a_kill_ledger_and_key_store_agree() {
         // What it said before it died counts too.
         acknowledged.extend(reader.lines().filter_map(|line| words(line.unwrap())));
 
-        let (keyring, log) = open_recorded(state.path());
-        compare(&keyring, &log);
+        let (keyring, log) = recorded::open(state.path());
+        recorded::compare(&keyring, &log);
         let records = keyring.records();
         for (word, id) in &acknowledged {
             let record = records.iter().find(|record| record.id.to_string() == *id);

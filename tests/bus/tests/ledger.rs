@@ -290,10 +290,20 @@ async fn a_new_root_key_keeps_the_ledger_and_strangers_do_not_seal() {
     }
 }
 
-fn registration(number: u8) -> quantumd::audit::Event {
+/// Of a credential, so that no key is missing in a store that has none.
+fn change(version: u32) -> quantumd::audit::Event {
     use quantumd::audit::{Action, Event, Who};
-    let key = quantumd::record::KeyId([number; 16]);
-    Event::of_key(Action::Create, key, 1, Who::User(0), String::new())
+    let key = quantumd::record::KeyId([1; 16]);
+    Event {
+        object: "db.password".into(),
+        ..Event::of_key(
+            Action::CredentialSet,
+            key,
+            version,
+            Who::User(0),
+            String::new(),
+        )
+    }
 }
 
 /// The ledger alone on a disk of its own, with the key that opens its signers.
@@ -308,12 +318,12 @@ fn a_full_or_read_only_disk_is_told_and_what_waited_is_recorded() {
     let kek = RootKey::new(root).kek(1).unwrap();
     let keys = Some((&kek, &[] as &[quantumd::keyring::AtRest]));
     let log = KeyLog::new(&state).unwrap();
-    assert_eq!(log.follow(keys), None);
-    log.record(&registration(0)).unwrap();
+    assert_eq!(log.follow(keys), (vec![], None));
+    log.record(&change(0)).unwrap();
     disk.fill().unwrap();
-    let error = log.record(&registration(1)).unwrap_err().to_string();
+    let error = log.record(&change(1)).unwrap_err().to_string();
     assert!(error.contains("No space left"), "{error}");
-    let problem = log.follow(keys).unwrap();
+    let problem = log.follow(keys).1.unwrap();
     assert!(problem.contains("No space left"), "{problem}");
     assert!(log.ready(&kek).is_err());
     disk.empty().unwrap();
@@ -325,13 +335,13 @@ fn a_full_or_read_only_disk_is_told_and_what_waited_is_recorded() {
 
     disk.set_read_only(true).unwrap();
     let log = KeyLog::new(&state).unwrap();
-    let problem = log.follow(keys).unwrap();
+    let problem = log.follow(keys).1.unwrap();
     assert!(problem.contains("Read-only"), "{problem}");
     let error = log.ready(&kek).unwrap_err().to_string();
     assert!(error.contains("Read-only"), "{error}");
     disk.set_read_only(false).unwrap();
-    assert_eq!(log.follow(keys), None);
-    log.record(&registration(2)).unwrap();
+    assert_eq!(log.follow(keys), (vec![], None));
+    log.record(&change(2)).unwrap();
     assert_eq!((log.head().1, log.head().2), (3, 3));
     assert_eq!(log.verify().unwrap().findings, []);
     log.close();

@@ -290,8 +290,15 @@ impl Keyring {
                 .zip(&wrapped)
                 .map(open)
                 .collect::<Result<_, Error>>()?;
-            let list = record.grants.open(record.id, &old.authenticator)?.to_vec();
-            record.protection = new.protection;
+            let list = match record.grants.open(record.id, &old.authenticator) {
+                Ok(list) => list.to_vec(),
+                // They count for nothing any more, and what isn't authentic is not made so.
+                Err(_) if record.revoked.is_some() => Vec::new(),
+                Err(error) => return Err(error),
+            };
+            if record.revoked.is_none() {
+                record.protection = new.protection;
+            }
             record.grants = Grants::seal(list, record.id, &new.authenticator);
             let wrap = |(version, seed): (&Version, _)| {
                 let binding = record.binding(version.number);

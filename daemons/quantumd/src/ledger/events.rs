@@ -3,11 +3,13 @@
 
 use crate::audit::{self, Action};
 use crate::grant::Grant;
-use crate::record::{Record, now};
+use crate::keyring::AtRest;
+use crate::record::{KeyId, Record, now};
 use quantumos_ledger::entry::{EntryType, Event};
 use quantumos_ledger::hex;
 use quantumos_ledger::history::{KeyLedger, KeyState};
 use quantumos_ledger::json::Object;
+use std::collections::BTreeMap;
 
 /// What every entry of this daemon says of itself.
 pub(super) fn metadata() -> Object {
@@ -137,6 +139,59 @@ pub(super) fn missing(
         due.push(event(EntryType::Revocation, data));
     }
     due
+}
+
+/// What the ledger has of keys and the key store has not: the store was put back to an earlier state, since every
+/// change is in the store before it is in the ledger.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Ahead {
+    /// Keys that were revoked, and are active in the store.
+    pub(super) revoked: Vec<KeyId>,
+    /// Keys and versions that are not in the store.
+    pub(super) lost: Vec<String>,
+}
+
+impl Ahead {
+    /// What is lost, in words. Keys may be used then and not changed: a second version 2 of a key could not be
+    /// recorded.
+    pub(super) fn words(&self) -> Option<String> {
+        /// As many as are named.
+        const NAMED: usize = 3;
+        let named = self.lost.get(..NAMED).unwrap_or(&self.lost).join(", ");
+        let more = match self.lost.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        (!self.lost.is_empty()).then(|| {
+            format!(
+                "the key store is older than the ledger and has no {named}{more}; put back the newer \
+                 keys.sqlite, or begin a new ledger by moving this one away"
+            )
+        })
+    }
+}
+
+/// Grants are left out: which of two lists is the later one can't be told.
+pub(super) fn ahead(records: &[AtRest], ledger: &KeyLedger) -> Ahead {
+    let there: BTreeMap<String, &Record> = records
+        .iter()
+        .map(|(record, _)| (record.id.to_string(), &**record))
+        .collect();
+    let mut ahead = Ahead::default();
+    for (id, known) in ledger.keys() {
+        let Some(record) = there.get(id) else {
+            ahead.lost.push(format!("key {id}"));
+            continue;
+        };
+        if known.version > i64::from(record.version()) {
+            let version = known.version;
+            ahead.lost.push(format!("version {version} of key {id}"));
+        }
+        if known.revoked.is_some() && record.revoked.is_none() {
+            ahead.revoked.push(record.id);
+        }
+    }
+    ahead
 }
 
 /// What has to be granted and taken so that the ledger has the grants of the store.

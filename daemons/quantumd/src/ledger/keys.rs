@@ -1,15 +1,15 @@
 //! The key ledger of this host: every change of a key is in it before who asked has the answer. It
 //! follows the trail of [`crate::audit`]; what could not be recorded is kept and recorded later.
 
-use super::events::{event, metadata, missing};
+use super::events::{ahead, event, metadata, missing};
 use super::files::{Directory, Seen};
 use super::group::Group;
 use super::signers::Signers;
 use super::store::Store;
 use crate::Error;
-use crate::audit::{self, Sink};
-use crate::keyring::AtRest;
-use crate::record::now;
+use crate::audit::{self, Sink, Who};
+use crate::keyring::{AtRest, Keyring};
+use crate::record::{KeyId, now};
 use quantumos_ledger::entry::{EntryType, Event};
 use quantumos_ledger::history::KeyLedger;
 use quantumos_ledger::json::Object;
@@ -37,6 +37,8 @@ struct Inner {
     closed: bool,
     /// Whether the ledger has what the key store has.
     reconciled: bool,
+    /// What the ledger has and the key store hasn't.
+    lost: Option<String>,
     /// The files that were found damaged, as they were then.
     damaged: Option<Vec<Seen>>,
 }
@@ -139,6 +141,11 @@ impl Inner {
         };
     }
 
+    /// Why keys can't be changed.
+    fn trouble(&self) -> Option<String> {
+        self.problem.clone().or_else(|| self.lost.clone())
+    }
+
     /// Opens the signers, and begins the log where there is none.
     fn begin(&mut self, kek: &Kek) -> Result<(), Error> {
         self.open()?;
@@ -170,6 +177,7 @@ impl KeyLog {
             problem: None,
             closed: false,
             reconciled: false,
+            lost: None,
             damaged: None,
         }));
         let committed = inner.clone();
@@ -190,15 +198,35 @@ impl KeyLog {
         guard(&self.inner)
     }
 
+    /// Brings ledger and key store together, see [`KeyLog::follow`]: keys whose end is on record have none again.
+    /// Gives what is wrong.
+    pub fn agree(&self, keyring: &Keyring) -> Option<String> {
+        let (revoked, problem) = keyring.at_rest(|keys| self.follow(keys));
+        for id in revoked {
+            let reason = "revoked before, as the ledger says";
+            match keyring.revoke(id, reason, &Who::Daemon) {
+                Ok(_) => {
+                    tracing::warn!(%id, "a key was active again in the key store; it is revoked once more")
+                }
+                Err(error) => return Some(format!("key {id} was revoked and is not: {error}")),
+            }
+        }
+        problem
+    }
+
     /// Takes what the key store has: the key that opens the signers, and all keys. Makes the log if there is
     /// none, and records what the key store has and the ledger doesn't: keys from before there was a
-    /// ledger, changes that a crash kept from being recorded. Gives what is wrong.
-    pub fn follow(&self, keys: Option<(&Kek, &[AtRest])>) -> Option<String> {
+    /// ledger, changes that a crash kept from being recorded. Gives the keys that are active and were revoked, and
+    /// what is wrong.
+    pub fn follow(&self, keys: Option<(&Kek, &[AtRest])>) -> (Vec<KeyId>, Option<String>) {
         let mut inner = self.lock();
-        if let Err(error) = follow(&mut inner, keys) {
-            inner.fare(Err(error));
+        match follow(&mut inner, keys) {
+            Ok(revoked) => (revoked, inner.trouble()),
+            Err(error) => {
+                inner.fare(Err(error));
+                (Vec::new(), inner.trouble())
+            }
         }
-        inner.problem.clone()
     }
 
     /// Records what waits and lets go of the files, for good.
@@ -373,12 +401,16 @@ fn guard(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
     inner.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn follow(inner: &mut Inner, keys: Option<(&Kek, &[AtRest])>) -> Result<(), Error> {
+fn follow(inner: &mut Inner, keys: Option<(&Kek, &[AtRest])>) -> Result<Vec<KeyId>, Error> {
     let failed = inner.problem.is_some();
+    let mut revoked = Vec::new();
     inner.open()?;
     if let Some((kek, keys)) = keys {
         inner.begin(kek)?;
         if !inner.reconciled || failed {
+            let ahead = ahead(keys, &inner.ledger);
+            inner.lost = ahead.words();
+            revoked = ahead.revoked;
             for (record, grants) in keys {
                 let due = missing(record, grants.as_deref(), &inner.ledger, &inner.pending);
                 inner.pending.extend(due);
@@ -394,7 +426,7 @@ fn follow(inner: &mut Inner, keys: Option<(&Kek, &[AtRest])>) -> Result<(), Erro
     if failed || !inner.pending.is_empty() || (unsigned && inner.signers.is_some()) {
         inner.settle();
     }
-    Ok(())
+    Ok(revoked)
 }
 
 /// Waits until the event is on the disk: who asked has the answer only then.
@@ -420,8 +452,8 @@ impl Sink for KeyLog {
         if inner.problem.is_some() && inner.damaged.is_none() {
             inner.settle();
         }
-        match &inner.problem {
-            Some(problem) => Err(Error::LedgerClosed(problem.clone())),
+        match inner.trouble() {
+            Some(trouble) => Err(Error::LedgerClosed(trouble)),
             None => inner.begin(kek),
         }
     }

@@ -39,6 +39,33 @@ fn line(action: Action, record: &Record, version: u32) -> audit::Event {
         .with("operations", "sign")
 }
 
+/// A key with two versions that was revoked.
+fn ended(number: u8) -> Record {
+    let mut key = record(number);
+    let newer = key.versions[0].public.clone();
+    key.versions.push(Version {
+        number: 2,
+        created_at: 2,
+        public: newer,
+    });
+    key.revoked = Some(Revocation {
+        at: 3,
+        reason: "r".into(),
+    });
+    key
+}
+
+/// Follows a key store with these keys, none of them active again. Gives what is wrong.
+fn follow(log: &KeyLog, keys: &[Record]) -> Option<String> {
+    let keys: Vec<AtRest> = keys
+        .iter()
+        .map(|key| (Arc::new(key.clone()), None))
+        .collect();
+    let (revoked, problem) = log.follow(Some((&kek(), &keys)));
+    assert_eq!(revoked, []);
+    problem
+}
+
 fn entries(log: &KeyLog) -> Vec<Object> {
     let (_, size, _) = log.head();
     let bytes = log.entries(0, size, usize::MAX).unwrap();
@@ -59,7 +86,7 @@ fn what_happens_to_keys_is_recorded_signed_and_proved() {
     let state = tempfile::tempdir().unwrap();
     let log = KeyLog::new(state.path()).unwrap();
     assert!(log.checkpoint().is_err() && log.seal().is_err());
-    assert_eq!(log.follow(Some((&kek(), &[]))), None);
+    assert_eq!(follow(&log, &[]), None);
     let key = record(1);
     log.record(&line(Action::Create, &key, 1)).unwrap();
     log.record(&line(Action::Rotate, &key, 2)).unwrap();
@@ -121,7 +148,7 @@ fn what_happens_to_keys_is_recorded_signed_and_proved() {
     // Another process of the daemon goes on where this one was.
     drop(log);
     let log = KeyLog::new(state.path()).unwrap();
-    assert_eq!(log.follow(Some((&kek(), &[]))), None);
+    assert_eq!(follow(&log, &[ended(1)]), None);
     assert_eq!(log.head(), (origin, 7, 7));
     log.record(&line(Action::Create, &record(2), 1)).unwrap();
     assert_eq!(log.head().1, 8);
@@ -132,23 +159,12 @@ fn what_happens_to_keys_is_recorded_signed_and_proved() {
 fn what_the_ledger_missed_is_recorded_later_and_once() {
     let state = tempfile::tempdir().unwrap();
     let log = KeyLog::new(state.path()).unwrap();
-    let mut old = record(1);
-    let newer = old.versions[0].public.clone();
-    old.versions.push(Version {
-        number: 2,
-        created_at: 2,
-        public: newer,
-    });
-    old.revoked = Some(Revocation {
-        at: 3,
-        reason: "r".into(),
-    });
-    let records = [(Arc::new(old), None), (Arc::new(record(2)), None)];
+    let records = [ended(1), record(2)];
     // Before the root key was open, nothing can be signed, and no log begun.
-    assert_eq!(log.follow(None), None);
+    assert_eq!(log.follow(None), (vec![], None));
     assert_eq!(log.head().1, 0);
     for _ in 0..2 {
-        assert_eq!(log.follow(Some((&kek(), &records))), None);
+        assert_eq!(follow(&log, &records), None);
         assert_eq!(
             types(&log),
             [
@@ -165,16 +181,16 @@ fn what_the_ledger_missed_is_recorded_later_and_once() {
     });
     assert!(recovered);
     // The trail tells again what reconciling found.
-    log.record(&line(Action::Create, &records[1].0, 1)).unwrap();
+    log.record(&line(Action::Create, &records[1], 1)).unwrap();
     assert_eq!(log.head().1, 4);
-    assert_eq!(log.follow(Some((&kek(), &records))), None);
+    assert_eq!(follow(&log, &records), None);
 }
 
 #[test]
 fn a_damaged_ledger_is_a_problem_and_events_wait() {
     let state = tempfile::tempdir().unwrap();
     let log = KeyLog::new(state.path()).unwrap();
-    log.follow(Some((&kek(), &[])));
+    assert_eq!(follow(&log, &[]), None);
     log.record(&line(Action::Create, &record(1), 1)).unwrap();
     drop(log);
     let directory = Directory::new(state.path().join("ledger"));
@@ -184,14 +200,14 @@ fn a_damaged_ledger_is_a_problem_and_events_wait() {
     bad[300] ^= 1;
     std::fs::write(&file, bad).unwrap();
     let log = KeyLog::new(state.path()).unwrap();
-    let problem = log.follow(Some((&kek(), &[]))).unwrap();
+    let problem = follow(&log, &[record(1)]).unwrap();
     assert!(problem.contains("log, record 0"), "{problem}");
     assert!(log.ready(&kek()).is_err());
     let late = log.record(&line(Action::Create, &record(2), 1));
     assert!(matches!(late, Err(Error::LedgerClosed(_))));
     assert!(log.seal().is_err());
     // Read again only when the files are others, and told all the same.
-    assert_eq!(log.follow(Some((&kek(), &[]))), Some(problem));
+    assert_eq!(follow(&log, &[record(1), record(2)]), Some(problem));
     assert!(
         !directory
             .read("checkpoint", 1 << 18)
@@ -202,9 +218,65 @@ fn a_damaged_ledger_is_a_problem_and_events_wait() {
     // Restored from a backup, it takes what waited.
     std::fs::remove_file(&file).unwrap();
     std::fs::write(&file, good).unwrap();
-    assert_eq!(log.follow(Some((&kek(), &[]))), None);
+    assert_eq!(follow(&log, &[record(1), record(2)]), None);
     assert_eq!(log.head().1, 2);
     assert_eq!(log.head().2, 2);
+}
+
+/// The key store was put back to an earlier state.
+#[test]
+fn what_the_ledger_has_and_the_store_has_not_is_told_and_ends_stay_ends() {
+    let versions = |count: u32| {
+        let mut key = record(1);
+        let first = key.versions[0].clone();
+        key.versions = (1..=count)
+            .map(|number| Version {
+                number,
+                ..first.clone()
+            })
+            .collect();
+        key
+    };
+    let active = || Record {
+        revoked: None,
+        ..ended(2)
+    };
+    type Case = (Vec<Record>, Vec<KeyId>, &'static [&'static str]);
+    let cases: [Case; 6] = [
+        (vec![versions(3), ended(2)], vec![], &[]),
+        // The store may be further.
+        (vec![versions(4), ended(2), record(3)], vec![], &[]),
+        (vec![versions(3), active()], vec![KeyId([2; 16])], &[]),
+        (
+            vec![versions(2), ended(2)],
+            vec![],
+            &["version 3 of key 0101"],
+        ),
+        (vec![versions(3)], vec![], &["key 0202"]),
+        (
+            vec![Record {
+                revoked: None,
+                ..record(2)
+            }],
+            vec![KeyId([2; 16])],
+            &["key 0101", "version 2 of key 0202"],
+        ),
+    ];
+    for (store, revoked, words) in cases {
+        let state = tempfile::tempdir().unwrap();
+        let log = KeyLog::new(state.path()).unwrap();
+        assert_eq!(follow(&log, &[versions(3), ended(2)]), None);
+        drop(log);
+        let log = KeyLog::new(state.path()).unwrap();
+        let keys: Vec<AtRest> = store.into_iter().map(|key| (Arc::new(key), None)).collect();
+        let (again, problem) = log.follow(Some((&kek(), &keys)));
+        assert_eq!(again, revoked);
+        assert_eq!(problem.is_some(), !words.is_empty(), "{problem:?}");
+        assert_eq!(log.ready(&kek()).is_err(), !words.is_empty());
+        for word in words {
+            assert!(problem.as_ref().unwrap().contains(word), "{problem:?}");
+        }
+    }
 }
 
 fn facts(entry: &Object) -> &Object {
@@ -247,9 +319,12 @@ fn grants_that_a_crash_kept_from_the_ledger_are_recorded_at_the_next_start() {
     for (grants, wanted) in steps {
         let log = KeyLog::new(state.path()).unwrap();
         let before = log.head().1;
-        assert_eq!(log.follow(None), None);
+        assert_eq!(log.follow(None), (vec![], None));
         let before = before.max(log.head().1);
-        assert_eq!(log.follow(Some((&kek(), &at_rest(&grants)))), None);
+        assert_eq!(
+            log.follow(Some((&kek(), &at_rest(&grants)))),
+            (vec![], None)
+        );
         let all = entries(&log);
         let new = all.iter().skip(before as usize).map(facts);
         let new = new.filter(|data| data.get("granted").is_some());
@@ -262,7 +337,10 @@ fn grants_that_a_crash_kept_from_the_ledger_are_recorded_at_the_next_start() {
             .collect();
         assert_eq!(new, wanted);
         // What it has by now it doesn't take again.
-        assert_eq!(log.follow(Some((&kek(), &at_rest(&grants)))), None);
+        assert_eq!(
+            log.follow(Some((&kek(), &at_rest(&grants)))),
+            (vec![], None)
+        );
         assert_eq!(log.head().1, all.len() as u64);
     }
 }
@@ -271,7 +349,7 @@ fn grants_that_a_crash_kept_from_the_ledger_are_recorded_at_the_next_start() {
 fn credentials_set_issued_and_denied_are_recorded() {
     let state = tempfile::tempdir().unwrap();
     let log = KeyLog::new(state.path()).unwrap();
-    log.follow(Some((&kek(), &[])));
+    assert_eq!(follow(&log, &[]), None);
     let line = |action, who, refusal: Option<&str>| audit::Event {
         time: 1,
         action,
