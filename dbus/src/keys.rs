@@ -159,13 +159,13 @@ pub trait Key1 {
         &self,
         message: &[u8],
         options: HashMap<&str, Variant<'_>>,
-    ) -> Result<Vec<u8>, crate::Error>;
+    ) -> Result<crate::Bytes, crate::Error>;
     /// Signs what a descriptor (file, memfd, pipe) holds, at most 64 MiB.
     fn sign_descriptor(
         &self,
         message: Fd<'_>,
         options: HashMap<&str, Variant<'_>>,
-    ) -> Result<Vec<u8>, crate::Error>;
+    ) -> Result<crate::Bytes, crate::Error>;
     /// Verifies a signature of this key.
     fn verify(
         &self,

@@ -40,3 +40,6 @@ pub use wavelength::Wavelength1Proxy;
 
 /// Options and open-ended records, `a{sv}` on the wire.
 pub type Dictionary = std::collections::HashMap<String, zbus::OwnedVariant>;
+
+/// Bytes, `ay` on the wire, written and read in one piece; a `Vec<u8>` goes there byte by byte.
+pub type Bytes = serde_bytes::ByteBuf;

@@ -2,7 +2,7 @@
 //! the first training, and again when it was revoked or its store is gone.
 
 use crate::Error;
-use quantumos_dbus::{Key1Proxy, Keys1Proxy, path};
+use quantumos_dbus::{Bytes, Key1Proxy, Keys1Proxy, path};
 use quantumos_learn::manifest::SIGNATURE_CONTEXT;
 use std::collections::HashMap;
 use std::io::Write;
@@ -83,7 +83,7 @@ impl Signer {
     pub async fn sign(&self, manifest: &[u8]) -> Result<Vec<u8>, Error> {
         let options = HashMap::from([("context", Variant::from(SIGNATURE_CONTEXT.to_vec()))]);
         let signed = self.key.sign(manifest, options).await;
-        signed.map_err(Error::refused(ASKED))
+        signed.map(Bytes::into_vec).map_err(Error::refused(ASKED))
     }
 }
 

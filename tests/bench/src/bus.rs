@@ -1,4 +1,4 @@
-//! The set `bus`: what a signature costs over the bus, against the bare operation in this process.
+//! The set `bus`: what a signature costs over the bus, against the bare operation in this process, and by part.
 //! quantumd runs as on a host, a process of its own beside this program, on a private bus, with a
 //! software TPM behind it.
 
@@ -59,15 +59,7 @@ async fn measure_all(print: Print<'_>) -> Result<(), Failure> {
     let keys = Keys1Proxy::new(&client).await?;
     let path = keys.create("ML-DSA-87", "bench", HashMap::new()).await?;
     let key = key1(&client, path.as_str()).await?;
-    let mut over_bus = Vec::with_capacity(ROUNDS);
-    for round in 0..WARM_UP + ROUNDS {
-        let start = Instant::now();
-        key.sign(&MESSAGE, HashMap::new()).await?;
-        if round >= WARM_UP {
-            over_bus.push(start.elapsed().as_secs_f64() * 1e6);
-        }
-    }
-    over_bus.sort_by(f64::total_cmp);
+    let over_bus = calls(async || key.sign(&MESSAGE, HashMap::new()).await).await?;
 
     for (name, at) in [("p50", 0.5), ("p99", 0.99)] {
         let (ours, peer) = (quantile(&over_bus, at), quantile(&bare, at));
@@ -98,6 +90,18 @@ async fn measure_all(print: Print<'_>) -> Result<(), Failure> {
         "",
         None,
     );
+    // The parts: to the bus and back, on to quantumd and back, and a call that does all but the lattice's mathematics.
+    let to_bus = calls(async || dbus.get_id().await).await?;
+    print("bus.broker-p50", quantile(&to_bus, 0.5), "us", "", None);
+    let peer = zbus::fdo::PeerProxy::new(&client, bus_name::QUANTUM, path.as_str()).await?;
+    let to_daemon = calls(async || peer.ping().await).await?;
+    print("bus.ping-p50", quantile(&to_daemon, 0.5), "us", "", None);
+    let mac = keys.create("HMAC-SHA-512", "bench", HashMap::new()).await?;
+    let mac = key1(&client, mac.as_str()).await?;
+    let short = calls(async || mac.sign(&MESSAGE, HashMap::new()).await).await?;
+    print("bus.mac-p50", quantile(&short, 0.5), "us", "", None);
+    let rest = quantile(&over_bus, 0.5) - quantile(&checked, 0.5);
+    print("bus.sign-less-operation-p50", rest, "us", "", None);
     let rate = concurrent(&bus, path.as_str()).await?;
     let single = 1e6 / quantile(&checked, 0.5);
     print(
@@ -154,6 +158,20 @@ fn times(
     for round in 0..WARM_UP + ROUNDS {
         let start = Instant::now();
         work()?;
+        if round >= WARM_UP {
+            times.push(start.elapsed().as_secs_f64() * 1e6);
+        }
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times)
+}
+
+/// Sorted microseconds of each call.
+async fn calls<T, E>(mut call: impl AsyncFnMut() -> Result<T, E>) -> Result<Vec<f64>, E> {
+    let mut times = Vec::with_capacity(ROUNDS);
+    for round in 0..WARM_UP + ROUNDS {
+        let start = Instant::now();
+        call().await?;
         if round >= WARM_UP {
             times.push(start.elapsed().as_secs_f64() * 1e6);
         }

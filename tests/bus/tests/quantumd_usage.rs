@@ -242,7 +242,8 @@ async fn grants_open_what_they_name_and_no_more() {
     let mac = make(&house, "HMAC-SHA-512").await;
     let nobody = house.bus.connect_as(NOBODY).await.unwrap();
     let theirs = key(&nobody, mac.inner().path().as_str()).await;
-    let refused = |done: Result<Vec<u8>, Error>| matches!(done, Err(Error::NotAuthorized(_)));
+    let refused =
+        |done: Result<quantumos_dbus::Bytes, Error>| matches!(done, Err(Error::NotAuthorized(_)));
     let tag = mac.sign(b"m", none()).await.unwrap();
     assert!(refused(theirs.sign(b"m", none()).await));
     // A MAC is verified by its secret: that is a use too.

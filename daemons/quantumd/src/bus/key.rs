@@ -10,12 +10,15 @@ use crate::audit::{Action, Who};
 use crate::grant::{Operation, Operations, Subject};
 use crate::keyring::{self, Keyring};
 use crate::record::{KeyId, Record};
-use quantumos_dbus::{Dictionary, Error as BusError};
+use quantumos_dbus::{Bytes, Dictionary, Error as BusError};
 use quantumos_pqc::Kind;
 use std::sync::Arc;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 use zbus::{OwnedFd, fdo};
+
+/// Bytes of a message that hashing hardly shows in the time of a signature.
+const SHORT: usize = 4096;
 
 pub(super) struct Key1 {
     pub(super) shared: Arc<Shared>,
@@ -100,14 +103,24 @@ impl Key1 {
         #[zbus(header)] header: Header<'_>,
         message: &[u8],
         options: Dictionary,
-    ) -> Result<Vec<u8>, BusError> {
-        let caller = self.begin(&header, Operation::Sign).await?;
+    ) -> Result<Bytes, BusError> {
+        let (record, who) = self.begin(&header, Operation::Sign).await?;
         let context = options::context(&options)?;
+        if message.len() <= SHORT {
+            let keyring = &self.shared.keyring;
+            let work = || keyring.sign_if_loaded(self.id, message, &context);
+            if let Some(done) = self.shared.workers.run_at_once(work) {
+                let (operation, version) = (Operation::Sign, record.version());
+                self.shared
+                    .used(&record, operation, version, who, outcome(&done));
+                return Ok(done?.into());
+            }
+        }
         let message = inline(message)?;
-        self.apply(caller, Operation::Sign, None, false, move |keyring, id| {
-            keyring.sign(id, &message, &context)
-        })
-        .await
+        let work = move |keyring: &Keyring, id| keyring.sign(id, &message, &context);
+        self.apply((record, who), Operation::Sign, None, false, work)
+            .await
+            .map(Bytes::from)
     }
 
     #[zbus(out_args("signature"))]
@@ -116,7 +129,7 @@ impl Key1 {
         #[zbus(header)] header: Header<'_>,
         message: OwnedFd,
         options: Dictionary,
-    ) -> Result<Vec<u8>, BusError> {
+    ) -> Result<Bytes, BusError> {
         let caller = self.begin(&header, Operation::Sign).await?;
         let context = options::context(&options)?;
         self.apply(caller, Operation::Sign, None, true, move |keyring, id| {
@@ -124,6 +137,7 @@ impl Key1 {
             keyring.sign(id, &message, &context)
         })
         .await
+        .map(Bytes::from)
     }
 
     #[zbus(out_args("valid"))]

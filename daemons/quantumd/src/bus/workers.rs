@@ -4,14 +4,23 @@
 use crate::Error;
 use crate::job::Worker;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// A request that follows so soon on one that was done at once was there before that had ended: its caller
+/// waited, and so may others.
+const QUEUED: Duration = Duration::from_micros(60);
 
 /// A bound on concurrent and on waiting work.
 #[derive(Debug)]
 pub(super) struct Workers {
     permits: Semaphore,
+    threads: usize,
     waiting: AtomicUsize,
     most_waiting: usize,
+    /// When what was done at once ended last.
+    at_once: Mutex<Option<Instant>>,
 }
 
 /// Takes one off the count however the wait ends, also when the caller's future is dropped.
@@ -27,8 +36,10 @@ impl Workers {
     fn new(at_once: usize, most_waiting: usize) -> Self {
         Self {
             permits: Semaphore::new(at_once),
+            threads: at_once,
             waiting: AtomicUsize::new(0),
             most_waiting,
+            at_once: Mutex::default(),
         }
     }
 
@@ -52,6 +63,21 @@ impl Workers {
     /// Two at once: each may hold 64 MiB.
     pub(super) fn for_descriptors() -> Self {
         Self::new(2, 16)
+    }
+
+    /// Runs `work` here and now when nobody else is served or waits, so that a lone caller does not pay for two
+    /// changes of threads; gives nothing otherwise. `work` computes for less than a millisecond and waits for nothing.
+    pub(super) fn run_at_once<T>(&self, work: impl FnOnce() -> Option<T>) -> Option<T> {
+        let idle = self.permits.available_permits() == self.threads
+            && self.waiting.load(Ordering::Relaxed) == 0;
+        let mut ended = self.at_once.lock().unwrap_or_else(PoisonError::into_inner);
+        let queued = ended.take().is_some_and(|at| at.elapsed() < QUEUED);
+        if !idle || queued {
+            return None;
+        }
+        let done = work();
+        *ended = done.is_some().then(Instant::now);
+        done
     }
 
     /// Runs `work` on a thread of its own as soon as there's room.
@@ -122,6 +148,38 @@ mod tests {
         assert_eq!(first.await.unwrap().unwrap(), 1);
         assert_eq!(second.await.unwrap().unwrap(), 2);
         assert_eq!(workers.run(|| Ok(4)).await.unwrap(), 4);
+    }
+
+    #[tokio::test]
+    async fn at_once_only_when_nobody_else_is_served_or_waits() {
+        let workers = Arc::new(Workers::new(2, 1));
+        assert_eq!(workers.run_at_once(|| None::<u32>), None);
+        assert_eq!(workers.run_at_once(|| Some(1)), Some(1));
+        // As if that had ended just now, or long ago.
+        let ended = |ago| *workers.at_once.lock().unwrap() = Instant::now().checked_sub(ago);
+        ended(Duration::ZERO);
+        // The clock may have been slow to get here; it is not asked about twice.
+        let _ = workers.run_at_once(|| Some(2));
+        ended(QUEUED);
+        assert_eq!(workers.run_at_once(|| Some(3)), Some(3));
+        ended(QUEUED);
+        let (release, hold) = mpsc::channel::<()>();
+        let (started, running) = tokio::sync::oneshot::channel();
+        let one = workers.clone();
+        let other = tokio::spawn(async move {
+            one.run(move || {
+                let _ = started.send(());
+                let _ = hold.recv();
+                Ok(())
+            })
+            .await
+        });
+        running.await.unwrap();
+        assert_eq!(workers.run_at_once(|| Some(4)), None);
+        release.send(()).unwrap();
+        other.await.unwrap().unwrap();
+        ended(QUEUED);
+        assert_eq!(workers.run_at_once(|| Some(5)), Some(5));
     }
 
     #[tokio::test]

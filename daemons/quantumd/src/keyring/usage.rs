@@ -21,6 +21,17 @@ impl Keyring {
         Ok(self.key(id, None)?.0.sign(message, context)?)
     }
 
+    /// As [`Keyring::sign`], with a key that is in memory: waits for no disk. `None` when it isn't there.
+    pub fn sign_if_loaded(
+        &self,
+        id: KeyId,
+        message: &[u8],
+        context: &[u8],
+    ) -> Option<Result<Vec<u8>, Error>> {
+        let (key, _) = self.cached(id, None).ok()?;
+        Some(key?.sign(message, context).map_err(Error::from))
+    }
+
     /// Whether a MAC of a version, or of any for `None`, is right.
     ///
     /// # Errors
@@ -103,13 +114,22 @@ impl Keyring {
         id: KeyId,
         version: Option<u32>,
     ) -> Result<(Arc<SecretKey>, u32), Error> {
-        let record = self.active(id)?;
-        let number = record.version_of(version)?.number;
-        let cached = lock(&self.cache).get(&(id, number)).cloned();
-        match cached {
+        let (key, number) = self.cached(id, version)?;
+        match key {
             Some(key) => Ok((key, number)),
             None => Ok((self.load(id, number)?, number)),
         }
+    }
+
+    /// A version of an active key, and its number, if it is in memory.
+    fn cached(
+        &self,
+        id: KeyId,
+        version: Option<u32>,
+    ) -> Result<(Option<Arc<SecretKey>>, u32), Error> {
+        let record = self.active(id)?;
+        let number = record.version_of(version)?.number;
+        Ok((lock(&self.cache).get(&(id, number)).cloned(), number))
     }
 
     /// Unwraps a seed, expands it and compares the result with the public half on record.
