@@ -2,11 +2,13 @@
 
 mod analysis;
 mod choose;
+mod framed;
 mod noise;
 mod once;
 mod program;
 mod results;
 mod shots;
+mod tree;
 
 pub use analysis::{Analysis, Split};
 pub use choose::{Candidate, Plan, explain};

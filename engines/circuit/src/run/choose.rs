@@ -1,6 +1,7 @@
 //! Which method: what each would take and why it can or cannot, then the one that fits and is fastest.
 
 use super::analysis::{Analysis, Split, is_static, light_cone};
+use super::framed::Framed;
 use super::{Choice, Precision, Request};
 use crate::dense::bytes_needed;
 use crate::ir::{MATRIX_QUBITS_MAX, Op};
@@ -49,8 +50,13 @@ pub fn explain(circuit: &Circuit, request: &Request) -> Result<Plan, Error> {
     let (reduced, split, qubits) = reduce(&noisy, request);
     let circuit = reduced.as_ref().unwrap_or(&noisy);
     let analysis = Analysis::of(circuit);
+    let framed = if analysis.is_clifford() && !analysis.is_static {
+        Framed::of(circuit, request)
+    } else {
+        None
+    };
     let candidates = vec![
-        stabilizer_candidate(circuit, &analysis, request),
+        stabilizer_candidate(circuit, &analysis, request, framed.as_ref()),
         dense_candidate(circuit, request),
         mps_candidate(circuit, &analysis, request),
         sparse_candidate(circuit, &analysis, request),
@@ -59,7 +65,15 @@ pub fn explain(circuit: &Circuit, request: &Request) -> Result<Plan, Error> {
     let chosen = match request.method {
         Choice::Auto => {
             // Small states are fastest dense, whatever they are.
-            let order = if circuit.qubits <= 12 {
+            let order = if framed.is_some() {
+                // Frames follow a thousand shots at once, whatever their number of qubits.
+                [
+                    Choice::Stabilizer,
+                    Choice::Dense,
+                    Choice::Sparse,
+                    Choice::Mps,
+                ]
+            } else if circuit.qubits <= 12 {
                 [
                     Choice::Dense,
                     Choice::Stabilizer,
@@ -152,8 +166,16 @@ fn reduce(circuit: &Circuit, request: &Request) -> (Option<Circuit>, Split, Vec<
     (Some(reduced), split, qubits)
 }
 
-fn stabilizer_candidate(circuit: &Circuit, analysis: &Analysis, request: &Request) -> Candidate {
-    let bytes = stabilizer::bytes_needed(circuit.qubits);
+fn stabilizer_candidate(
+    circuit: &Circuit,
+    analysis: &Analysis,
+    request: &Request,
+    framed: Option<&Framed>,
+) -> Candidate {
+    let bytes = match framed {
+        Some(framed) => framed.bytes(request),
+        None => stabilizer::bytes_needed(circuit.qubits),
+    };
     let (fits, reason) = if !analysis.is_clifford() {
         let what = if analysis.damps { "damping" } else { "gates" };
         let count = analysis.other_than_clifford;
@@ -165,6 +187,12 @@ fn stabilizer_candidate(circuit: &Circuit, analysis: &Analysis, request: &Reques
         (false, "amplitudes are asked for".to_owned())
     } else if bytes > request.available.into() {
         (false, "the tableau does not fit".to_owned())
+    } else if framed.is_some() {
+        let reason = format!(
+            "all {} gates are Clifford and noise is by Paulis: 1024 shots at once, by Pauli frames",
+            analysis.gates
+        );
+        (true, reason)
     } else {
         (true, format!("all {} gates are Clifford", analysis.gates))
     };

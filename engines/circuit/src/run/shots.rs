@@ -1,30 +1,22 @@
-//! Shots. A static circuit runs once and is sampled. Anything else runs as a tree: shots that have seen
-//! the same so far share a state, and part where they draw differently. Each shot has its own stream,
-//! so neither the sharing nor threads change a result.
+//! Shots. A static circuit runs once and is sampled; Clifford circuits with noise go by Pauli frames, and
+//! anything else runs as a tree. Each shot has its own stream of random numbers, so threads change nothing.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Request;
 use super::choose::Plan;
-use super::program::{Step, steps};
+use super::framed::Framed;
 use super::results::{Outcome, text};
-use crate::ir::{Base, Channel, Circuit, Gate, Op};
+use crate::ir::{Circuit, Op};
 use crate::method::Method;
 use crate::rng::Rng;
 use crate::{Error, Watch};
 
-/// After so many steps a branch looks whether it should stop, and says how far it is.
-const TOLD: u64 = 16;
-/// Steps of one shot before it counts as one that never ends.
-const STEPS_MAX: u64 = 2_000_000;
-/// States that may wait at once, whatever the memory.
-const WAITING_MAX: u128 = 4096;
-
 /// A shot: its number, its stream, its bits.
 #[derive(Clone)]
 pub(super) struct Shot {
-    number: usize,
+    pub(super) number: usize,
     pub(super) rng: Rng,
     pub(super) bits: Vec<u64>,
 }
@@ -34,22 +26,11 @@ impl Shot {
         self.bits[bit as usize / 64] >> (bit % 64) & 1 == 1
     }
 
-    fn set(&mut self, bit: u32, value: bool) {
+    pub(super) fn set(&mut self, bit: u32, value: bool) {
         let mask = 1 << (bit % 64);
         let word = &mut self.bits[bit as usize / 64];
         *word = if value { *word | mask } else { *word & !mask };
     }
-}
-
-/// Shots that have ended: their numbers and bits.
-type Done = Vec<(usize, Vec<u64>)>;
-
-/// Shots that share a state.
-struct Branch<M> {
-    state: M,
-    at: usize,
-    steps: u64,
-    shots: Vec<Shot>,
 }
 
 /// A run in preparation.
@@ -115,7 +96,16 @@ impl<'a> Shots<'a> {
                         .to_owned(),
                 });
             }
-            self.run_tree(&fresh, &mut outcome, watch)?;
+            let framed = (self.plan.method == super::Choice::Stabilizer)
+                .then(|| Framed::of(&self.circuit, self.request))
+                .flatten();
+            match framed {
+                Some(framed) => {
+                    outcome.bytes = framed.bytes(self.request);
+                    framed.run(self, &mut outcome, watch)?;
+                }
+                None => self.run_tree(&fresh, &mut outcome, watch)?,
+            }
         }
         outcome.error_bound = self.rounding().max(outcome.error_bound);
         Ok(outcome)
@@ -153,276 +143,4 @@ impl<'a> Shots<'a> {
         }
         shown
     }
-
-    fn run_tree<M: Method>(
-        &self,
-        fresh: &(impl Fn(usize) -> Result<M, Error> + Sync),
-        outcome: &mut Outcome,
-        watch: &Watch,
-    ) -> Result<(), Error> {
-        let program = steps(&self.circuit);
-        let shots = usize::try_from(self.request.shots).unwrap_or(usize::MAX);
-        watch.expect_steps((program.len() as u64).saturating_mul(self.request.shots));
-        let state = fresh(1)?;
-        let bytes = state.bytes();
-        drop(state);
-        // Small states: one thread a share of the shots. Large ones: all threads on each state.
-        let fit = u128::from(self.request.available) / bytes.max(1);
-        let shares = if self.circuit.qubits <= 16 {
-            self.request
-                .threads
-                .min(usize::try_from(fit / 4).unwrap_or(usize::MAX))
-                .clamp(1, shots.max(1))
-        } else {
-            1
-        };
-        let inner = if shares == 1 { self.request.threads } else { 1 };
-        let waiting = (fit / shares as u128).clamp(1, WAITING_MAX);
-        let share = |first: usize| {
-            let end = shots * (first + 1) / shares;
-            self.tree(
-                &program,
-                shots * first / shares..end,
-                waiting,
-                &|| fresh(inner),
-                watch,
-            )
-        };
-        let results: Vec<Result<Done, Error>> = if shares == 1 {
-            vec![share(0)]
-        } else {
-            std::thread::scope(|scope| {
-                let share = &share;
-                let handles: Vec<_> = (0..shares).map(|i| scope.spawn(move || share(i))).collect();
-                let lost = |_| Err(Error::Numeric("a thread"));
-                handles
-                    .into_iter()
-                    .map(|h| h.join().unwrap_or_else(lost))
-                    .collect()
-            })
-        };
-        let mut all = Vec::with_capacity(shots);
-        for part in results {
-            all.extend(part?);
-        }
-        all.sort_by_key(|s| s.0);
-        let mut counts: BTreeMap<Vec<u64>, u64> = BTreeMap::new();
-        for (_, bits) in all {
-            if self.request.memory {
-                let bit = |b: u32| bits[b as usize / 64] >> (b % 64) & 1 == 1;
-                outcome.memory.push(text(&self.shown, bit));
-            }
-            *counts.entry(bits).or_default() += 1;
-        }
-        outcome.counts = self.shown(counts);
-        outcome.bytes = bytes;
-        Ok(())
-    }
-
-    /// Runs these shots; their numbers and bits.
-    fn tree<M: Method>(
-        &self,
-        program: &[Step],
-        range: std::ops::Range<usize>,
-        waiting: u128,
-        fresh: &dyn Fn() -> Result<M, Error>,
-        watch: &Watch,
-    ) -> Result<Done, Error> {
-        let mut done = Vec::with_capacity(range.len());
-        // Shots that found no room for a state of their own start over: their streams do, too.
-        let mut again: Vec<usize> = range.collect();
-        while !again.is_empty() {
-            let shots = again.drain(..).map(|i| self.shot(i)).collect();
-            let mut stack = vec![Branch {
-                state: fresh()?,
-                at: 0,
-                steps: 0,
-                shots,
-            }];
-            while let Some(branch) = stack.pop() {
-                watch.check()?;
-                let room = usize::try_from(waiting).unwrap_or(usize::MAX);
-                self.branch(
-                    program, branch, room, &mut stack, &mut again, &mut done, watch,
-                )?;
-            }
-        }
-        Ok(done)
-    }
-
-    #[allow(clippy::too_many_arguments)] // One call, and a struct for it would be filled there only.
-    fn branch<M: Method>(
-        &self,
-        program: &[Step],
-        mut branch: Branch<M>,
-        room: usize,
-        stack: &mut Vec<Branch<M>>,
-        again: &mut Vec<usize>,
-        done: &mut Done,
-        watch: &Watch,
-    ) -> Result<(), Error> {
-        loop {
-            branch.steps += 1;
-            if branch.steps > STEPS_MAX {
-                return Err(Error::Circuit(format!(
-                    "a shot takes more than {STEPS_MAX} steps; does a loop of the circuit end?"
-                )));
-            }
-            let Some(step) = program.get(branch.at) else {
-                break;
-            };
-            if branch.steps.is_multiple_of(TOLD) {
-                watch.check()?;
-                watch.advance_steps(TOLD * branch.shots.len() as u64);
-            }
-            branch.at += 1;
-            // What each shot draws decides with which others it goes on.
-            let groups = match step {
-                Step::End => break,
-                Step::Gates(gates) => {
-                    branch
-                        .state
-                        .apply(&gates.iter().collect::<Vec<_>>(), watch)?;
-                    continue;
-                }
-                Step::Jump(target) => {
-                    branch.at = *target;
-                    continue;
-                }
-                Step::Assign(start, width, value) => {
-                    for shot in &mut branch.shots {
-                        let value = value.value(&|b| shot.bit(b));
-                        for i in 0..*width {
-                            shot.set(start + i, i < 64 && value >> i & 1 == 1);
-                        }
-                    }
-                    continue;
-                }
-                Step::JumpUnless(condition, _) => parted(&mut branch.shots, |s| {
-                    usize::from(condition.value(&|b| s.bit(b)) == 0)
-                }),
-                Step::Measure(qubit, _) | Step::Reset(qubit) => {
-                    let one = branch.state.one(*qubit);
-                    parted(&mut branch.shots, |s| usize::from(s.rng.unit() < one))
-                }
-                Step::Noise(channel, on) => match channel.paulis() {
-                    Some(paulis) => parted(&mut branch.shots, |s| drawn(&paulis, s.rng.unit())),
-                    None => {
-                        let (Channel::AmplitudeDamping(g) | Channel::PhaseDamping(g)) = channel
-                        else {
-                            continue;
-                        };
-                        let jump = g * branch.state.one(on[0]);
-                        parted(&mut branch.shots, |s| usize::from(s.rng.unit() < jump))
-                    }
-                },
-            };
-            let mut groups: Vec<(usize, Vec<Shot>)> = groups.into_iter().collect();
-            let Some((last, shots)) = groups.pop() else {
-                break;
-            };
-            for (outcome, shots) in groups {
-                if stack.len() + 1 >= room {
-                    again.extend(shots.iter().map(|s| s.number));
-                    continue;
-                }
-                let mut other = Branch {
-                    state: branch.state.copied()?,
-                    at: branch.at,
-                    steps: branch.steps,
-                    shots,
-                };
-                self.follow(step, outcome, &mut other, watch)?;
-                stack.push(other);
-            }
-            branch.shots = shots;
-            self.follow(step, last, &mut branch, watch)?;
-        }
-        done.extend(branch.shots.into_iter().map(|s| (s.number, s.bits)));
-        Ok(())
-    }
-
-    /// What the outcome of a step does to the state and to the shots.
-    fn follow<M: Method>(
-        &self,
-        step: &Step,
-        outcome: usize,
-        branch: &mut Branch<M>,
-        watch: &Watch,
-    ) -> Result<(), Error> {
-        let gate = |base: Base, qubit: u32| Gate::new(base, &[], &[qubit]);
-        match step {
-            Step::JumpUnless(_, target) if outcome == 1 => branch.at = *target,
-            Step::Measure(qubit, bit) => {
-                branch.state.collapse(*qubit, outcome == 1);
-                for shot in &mut branch.shots {
-                    self.readout(shot, *bit, outcome == 1);
-                }
-            }
-            Step::Reset(qubit) => {
-                branch.state.collapse(*qubit, outcome == 1);
-                if outcome == 1 {
-                    branch.state.apply(&[&gate(Base::X, *qubit)], watch)?;
-                }
-            }
-            Step::Noise(channel, on) => match (channel, channel.paulis()) {
-                (_, Some(paulis)) => {
-                    let Some((_, letters)) = outcome.checked_sub(1).and_then(|i| paulis.get(i))
-                    else {
-                        return Ok(());
-                    };
-                    for (&letter, &qubit) in letters.iter().zip(on) {
-                        let base = match letter {
-                            0 => continue,
-                            1 => Base::X,
-                            2 => Base::Y,
-                            _ => Base::Z,
-                        };
-                        branch.state.apply(&[&gate(base, qubit)], watch)?;
-                    }
-                }
-                (Channel::AmplitudeDamping(g) | Channel::PhaseDamping(g), None) => {
-                    if outcome == 1 {
-                        branch.state.collapse(on[0], true);
-                        if matches!(channel, Channel::AmplitudeDamping(_)) {
-                            branch.state.apply(&[&gate(Base::X, on[0])], watch)?;
-                        }
-                    } else {
-                        let kept = 1.0 - g * branch.state.one(on[0]);
-                        branch
-                            .state
-                            .damp(on[0], (1.0 - g).sqrt(), 1.0 / kept.sqrt())?;
-                    }
-                }
-                _ => {}
-            },
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-/// Shots by what they draw.
-fn parted(
-    shots: &mut Vec<Shot>,
-    mut draw: impl FnMut(&mut Shot) -> usize,
-) -> BTreeMap<usize, Vec<Shot>> {
-    let mut groups: BTreeMap<usize, Vec<Shot>> = BTreeMap::new();
-    for mut shot in shots.drain(..) {
-        let outcome = draw(&mut shot);
-        groups.entry(outcome).or_default().push(shot);
-    }
-    groups
-}
-
-/// Which of the Paulis a draw means, plus one; 0 for none.
-fn drawn(paulis: &[(f64, [u8; 2])], draw: f64) -> usize {
-    let mut sum = 0.0;
-    for (i, (chance, _)) in paulis.iter().enumerate() {
-        sum += chance;
-        if draw < sum {
-            return i + 1;
-        }
-    }
-    0
 }
