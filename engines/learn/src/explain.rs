@@ -150,7 +150,7 @@ pub fn sentence(
         compared_with(manifest)
     );
     if !profile.knows(&window.subject) {
-        text.push_str(", none of this unit");
+        text.push_str(", nothing kept of this unit");
     }
     for moved in moved {
         text.push_str("; ");

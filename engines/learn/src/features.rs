@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn numbers_of_a_window() {
-        let profile = Profile::learn(&[trace::window(&[1, 2, 3])]).unwrap_or_default();
+        let profile = Profile::learn(&[trace::window(&[1, 2, 3])]);
         let window = trace::window(&[1, 2, 2, 9]);
         let wanted = [
             (Feature::Events, 5.0_f32.ln()),

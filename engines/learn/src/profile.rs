@@ -56,42 +56,81 @@ fn steps(window: &Window) -> Vec<u64> {
         .collect()
 }
 
+/// A unit while it is learned.
+#[derive(Debug, Default)]
+struct Unit {
+    windows: u32,
+    keys: BTreeSet<u64>,
+}
+
+/// Takes those that fit into so many numbers, the most frequent first; of equals the lesser.
+fn most_frequent<T: Ord>(
+    all: impl IntoIterator<Item = (T, u32)>,
+    size: impl Fn(&T) -> usize,
+    room: &mut usize,
+) -> Vec<T> {
+    let mut all: Vec<(T, u32)> = all.into_iter().collect();
+    all.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let fits = |(item, _): &(T, u32)| match room.checked_sub(size(item)) {
+        Some(left) => {
+            *room = left;
+            true
+        }
+        None => false,
+    };
+    all.into_iter()
+        .take_while(fits)
+        .map(|(item, _)| item)
+        .collect()
+}
+
 impl Profile {
-    /// Takes in normal windows.
-    ///
-    /// # Errors
-    /// When they hold more than a profile's file may.
-    pub fn learn<'a>(windows: impl IntoIterator<Item = &'a Window>) -> Result<Self, Error> {
-        let mut known = BTreeSet::new();
+    /// Takes in normal windows. What does not fit into a profile's file is left out: of sets of steps the rarest, then
+    /// whole units, those with the fewest windows first, and last of all the host's rarest items. To a unit that is
+    /// left out all is known that the host knows, as to one that was never seen.
+    #[must_use]
+    pub fn learn<'a>(windows: impl IntoIterator<Item = &'a Window>) -> Self {
+        Self::learn_within(MAX_LEN, windows)
+    }
+
+    fn learn_within<'a>(limit: usize, windows: impl IntoIterator<Item = &'a Window>) -> Self {
+        let mut host: BTreeMap<u64, u32> = BTreeMap::new();
+        let mut units: BTreeMap<u64, Unit> = BTreeMap::new();
         let mut sets: BTreeMap<Vec<u64>, u32> = BTreeMap::new();
         for window in windows {
             let subject = token::of(window.subject.as_bytes());
-            known.insert(subject_key(subject));
+            let unit = units.entry(subject).or_default();
+            unit.windows += 1;
             for item in &window.items {
-                known.insert(host_key(item.kind, item.token));
+                *host.entry(host_key(item.kind, item.token)).or_default() += 1;
                 if UNIT_KINDS.contains(&item.kind) {
-                    known.insert(unit_key(subject, item.kind, item.token));
+                    unit.keys.insert(unit_key(subject, item.kind, item.token));
                 }
             }
             *sets.entry(steps(window)).or_default() += 1;
         }
         sets.remove(&Vec::new());
-        let mut sets: Vec<(Vec<u64>, u32)> = sets.into_iter().collect();
-        sets.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let room = limit.saturating_sub(MAGIC.len() + 8);
+        let mut for_sets = room / 4;
+        let mut sets = most_frequent(sets, |set| 4 + 8 * set.len(), &mut for_sets);
         sets.truncate(MAX_SETS);
-        let mut sets: Vec<Vec<u64>> = sets.into_iter().map(|(set, _)| set).collect();
         sets.sort_unstable();
-        let profile = Self {
-            known: known.into_iter().collect(),
-            sets,
-        };
-        let size = profile.size();
-        if size > MAX_LEN {
-            return Err(Error::Profile(format!(
-                "{size} bytes, at most {MAX_LEN} allowed"
-            )));
+        let taken: usize = sets.iter().map(|set| 4 + 8 * set.len()).sum();
+        let mut numbers = room.saturating_sub(taken) / 8;
+        let mut known = most_frequent(host, |_| 1, &mut numbers);
+        let counted = units.iter().map(|(subject, unit)| (*subject, unit.windows));
+        let kept = most_frequent(
+            counted,
+            |subject| 1 + units.get(subject).map_or(0, |unit| unit.keys.len()),
+            &mut numbers,
+        );
+        for subject in kept {
+            known.push(subject_key(subject));
+            known.extend(units.get(&subject).into_iter().flat_map(|unit| &unit.keys));
         }
-        Ok(profile)
+        known.sort_unstable();
+        known.dedup();
+        Self { known, sets }
     }
 
     /// How many items and subjects are known.
@@ -264,7 +303,7 @@ mod tests {
     #[test]
     fn an_item_stands_to_unit_and_host() {
         let learned = [of("a", &[1, 2]), of("b", &[3])];
-        let profile = Profile::learn(&learned).unwrap_or_default();
+        let profile = Profile::learn(&learned);
         let standing = |subject: &str, call: u16| {
             let window = of(subject, &[call]);
             profile.standings(&window).next()
@@ -285,13 +324,44 @@ mod tests {
         assert_eq!(Profile::default().nearest(&of("a", &[9])), 1.0);
     }
 
+    #[test]
+    fn the_rarest_units_leave_first_and_then_the_rarest_items_of_the_host() {
+        // Six windows of one unit, two of another, one of a third: each does something of its own.
+        let often = std::iter::repeat_with(|| of("often", &[1, 2])).take(6);
+        let some = std::iter::repeat_with(|| of("some", &[1, 3])).take(2);
+        let windows: Vec<Window> = often.chain(some).chain([of("once", &[4])]).collect();
+        let all = Profile::learn(&windows);
+        assert!(["often", "some", "once"].iter().all(|unit| all.knows(unit)));
+        for limit in (0..=all.size()).rev() {
+            let profile = Profile::learn_within(limit, &windows);
+            assert!(profile.size() <= limit.max(16), "{limit}");
+            assert_eq!(Profile::read(&profile.write()), Ok(profile.clone()));
+            let left: Vec<bool> = ["often", "some", "once"]
+                .map(|unit| profile.knows(unit))
+                .into();
+            assert!(left.is_sorted_by(|a, b| a >= b), "{limit}: {left:?}");
+            // As long as a unit is known, all of the host is.
+            if left[0] {
+                for window in &windows {
+                    let strange = profile.standings(window).any(|s| s != Standing::Known);
+                    assert!(!strange, "{limit}: {}", window.subject);
+                }
+            }
+        }
+        assert!(Profile::learn_within(0, &windows).is_empty());
+        let few = Profile::learn_within(16 + 8 * 2, &windows);
+        let first = |call| few.standings(&of("x", &[call])).next();
+        assert_eq!(first(1), Some(Standing::Known), "the most frequent stays");
+        assert_eq!(first(4), Some(Standing::NewToHost));
+    }
+
     proptest! {
         #[test]
         fn a_file_comes_back_and_a_changed_one_is_no_profile_or_another(
             traces in prop::collection::vec(prop::collection::vec(0_u16..30, 0..20), 0..8), at in any::<prop::sample::Index>()
         ) {
             let windows: Vec<Window> = traces.iter().map(|calls| trace::window(calls)).collect();
-            let profile = Profile::learn(&windows).unwrap_or_default();
+            let profile = Profile::learn(&windows);
             let bytes = profile.write();
             prop_assert_eq!(bytes.len(), profile.size());
             prop_assert_eq!(Profile::read(&bytes), Ok(profile));

@@ -82,7 +82,7 @@ pub fn train(
             windows.len()
         )));
     }
-    let rows = rows(windows, features, settings.blocks)?;
+    let rows = rows(windows, features, settings.blocks);
     let baseline = baseline(&rows, features);
     let scaled = scaled(&rows, features, &baseline);
     let mut best: Option<(f64, Density)> = None;
@@ -102,7 +102,7 @@ pub fn train(
     let (_, density) = best.ok_or_else(|| Error::Training("no mixture could be fitted".into()))?;
     let scores = rows.iter().map(|row| density.score(row)).collect();
     Ok(Trained {
-        profile: Profile::learn(windows.iter().copied())?,
+        profile: Profile::learn(windows.iter().copied()),
         density,
         baseline,
         scores,
@@ -110,7 +110,7 @@ pub fn train(
 }
 
 /// The features of each window beside a profile of the other folds.
-fn rows(windows: &[&Window], features: &[Feature], blocks: bool) -> Result<Vec<Vec<f32>>, Error> {
+fn rows(windows: &[&Window], features: &[Feature], blocks: bool) -> Vec<Vec<f32>> {
     let fold = |index: usize| {
         if blocks {
             index * FOLDS / windows.len()
@@ -124,7 +124,7 @@ fn rows(windows: &[&Window], features: &[Feature], blocks: bool) -> Result<Vec<V
             .iter()
             .enumerate()
             .filter(|(index, _)| fold(*index) != out);
-        let profile = Profile::learn(others.map(|(_, window)| *window))?;
+        let profile = Profile::learn(others.map(|(_, window)| *window));
         for (index, row) in rows
             .iter_mut()
             .enumerate()
@@ -133,7 +133,7 @@ fn rows(windows: &[&Window], features: &[Feature], blocks: bool) -> Result<Vec<V
             *row = features::of(windows[index], &profile, features);
         }
     }
-    Ok(rows)
+    rows
 }
 
 /// The centre and the spread of each feature. What is only strange when it is more (new items, distance) has its

@@ -115,7 +115,10 @@ fn what_is_new_is_strange_and_named() {
         ..attack
     };
     let text = sentence(&stranger, &model.profile, &manifest, score, &[]);
-    assert!(text.ends_with("5.0 hours, none of this unit"), "{text}");
+    assert!(
+        text.ends_with("5.0 hours, nothing kept of this unit"),
+        "{text}"
+    );
     // What another unit does every day is strange in this one.
     let swapped = Window {
         subject: "unit0.service".into(),
