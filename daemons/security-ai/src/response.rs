@@ -3,11 +3,12 @@
 //! Deciding is pure: [`plan`] takes a request and what is known of its target and gives an act or a refusal,
 //! [`automatic`] says which grade an alert calls for, [`protect`] what is never acted on. [`record`] and
 //! [`history`] say what was done and what holds; [`store`] keeps that over a restart.
-//! Acting is thin: [`facts`] looks, [`hands`] act, [`responder`] does both for each order, side by side but for one
-//! subject in order ([`lanes`], [`slots`]), and [`bus`] has its objects.
+//! Acting is thin: [`facts`] and [`device`] look, [`hands`] act, [`responder`] does both for each order, side by side but
+//! for one subject in order ([`lanes`], [`slots`]), and [`bus`] has its objects.
 
 pub mod automatic;
 pub mod bus;
+pub mod device;
 pub mod facts;
 pub mod grade;
 pub mod hands;

@@ -1,6 +1,7 @@
 //! What the host says of a target: `/proc`, the files that run, the control groups. Read anew for each request;
 //! what vanishes between two reads is not there.
 
+use super::device;
 use super::plan::{Caller, File, ProcessFacts, UnitFacts};
 use super::protect::merged;
 use crate::proc::Proc;
@@ -49,7 +50,8 @@ impl Host {
         let link = self.proc.folder(pid).join("exe");
         let path = fs::read_link(&link).unwrap_or_default();
         let path = path.to_string_lossy();
-        let running = fs::metadata(&link).ok();
+        let mounts = self.proc.folder(pid).join("mountinfo");
+        let (running, shares_numbers) = device::look(&link, &mounts).unzip();
         let at_path = fs::metadata(path.as_ref()).ok();
         let is_same = matches!((&running, &at_path), (Some(a), Some(b)) if
             a.dev() == b.dev() && a.ino() == b.ino());
@@ -67,6 +69,7 @@ impl Host {
                 device_major: nix::sys::stat::major(file.dev()) as u32,
                 device_minor: nix::sys::stat::minor(file.dev()) as u32,
             }),
+            shares_numbers: shares_numbers.flatten(),
             kernel_thread,
             has_ended,
             unit: unit.and_then(|text| crate::unit::of_proc_file(&text)),

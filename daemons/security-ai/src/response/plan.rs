@@ -69,6 +69,8 @@ pub struct ProcessFacts {
     pub is_authentic: bool,
     /// The file that runs.
     pub file: Option<File>,
+    /// The kind of its file system, where the kernel's hook can't tell the file from others: see [`super::device`].
+    pub shares_numbers: Option<String>,
     /// Whether it is a thread of the kernel.
     pub kernel_thread: bool,
     /// Whether it has ended and waits for its parent.
@@ -417,6 +419,12 @@ fn executable(facts: &Facts) -> Result<(&ProcessFacts, File), Refusal> {
     let file = process
         .file
         .ok_or_else(|| gone("the process has no executable, or has ended"))?;
+    if let Some(kind) = &process.shares_numbers {
+        return Err(Refusal::Unsupported(format!(
+            "{} is on {kind}, where other files can have its number, and they would be denied too; name its unit to deny all in that",
+            process.executable
+        )));
+    }
     Ok((process, file))
 }
 

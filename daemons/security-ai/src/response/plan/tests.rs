@@ -281,6 +281,21 @@ fn a_path_of_another_mount_namespace_protects_nobody() {
 }
 
 #[test]
+fn a_file_whose_number_is_others_too_is_denied_with_its_unit_only() {
+    let mut facts = nginx();
+    facts.process.as_mut().unwrap().shares_numbers = Some("btrfs".into());
+    for scope in [Scope::Process, Scope::Host] {
+        let refusal = decide(Grade::Deny, Some(scope), &facts).unwrap_err();
+        assert!(
+            matches!(&refusal, Refusal::Unsupported(reason) if reason.contains("is on btrfs")),
+            "{refusal:?}"
+        );
+    }
+    assert!(decide(Grade::Deny, None, &without_process(facts.clone())).is_ok());
+    assert!(decide(Grade::Kill, None, &facts).is_ok());
+}
+
+#[test]
 fn what_is_gone_senseless_or_unsupported_is_refused_as_such() {
     let gone = |refusal: &Refusal| matches!(refusal, Refusal::Gone(_));
     let senseless = |refusal: &Refusal| matches!(refusal, Refusal::Senseless(_));
