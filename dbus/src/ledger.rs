@@ -1,4 +1,6 @@
-//! quantumd: the ledger of what happened to keys.
+//! quantumd: the ledger of what happened to keys, and of what other daemons have on record in it.
+
+use std::collections::HashMap;
 
 use zbus::OwnedFd;
 
@@ -19,6 +21,15 @@ pub trait Ledger1 {
     fn consistency_proof(&self, old: u64) -> Result<String, crate::Error>;
     /// Records a commit and gives the finality seal.
     fn seal(&self) -> Result<String, crate::Error>;
+    /// Records what the caller did: a word, an identifier of its making, when (microseconds of CLOCK_REALTIME), facts.
+    /// Gives the entry's number; the same identifier again gives the same number, and no further entry.
+    fn append(
+        &self,
+        event: &str,
+        id: &str,
+        time: u64,
+        facts: &HashMap<String, String>,
+    ) -> Result<u64, crate::Error>;
     /// Reads all files again; kind and text of each finding.
     fn verify(&self) -> Result<Vec<(String, String)>, crate::Error>;
     /// The log's name; empty until the root key was open once.

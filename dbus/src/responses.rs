@@ -95,6 +95,9 @@ pub trait Response1 {
     /// How it came to stand so, or empty.
     #[zbus(property)]
     fn detail(&self) -> zbus::Result<String>;
+    /// Entries of quantumd's ledger that have it on record, by event: `planned` and the states that it came to.
+    #[zbus(property)]
+    fn ledger(&self) -> zbus::Result<HashMap<String, u64>>;
     /// When it was made, microseconds of CLOCK_REALTIME.
     #[zbus(property(emits_changed_signal = "const"))]
     fn time(&self) -> zbus::Result<u64>;

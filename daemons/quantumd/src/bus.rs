@@ -61,6 +61,7 @@ const CREATE: &str = "org.quantumos.keys.create";
 const USE: &str = "org.quantumos.keys.use";
 const REVOKE: &str = "org.quantumos.keys.revoke";
 const MANAGE: &str = "org.quantumos.keys.manage";
+const APPEND: &str = "org.quantumos.ledger.append";
 const CREDENTIALS: &str = "org.quantumos.credentials.manage";
 const BACKUP: &str = "org.quantumos.keys.backup";
 const CIRCUITS: &str = "org.quantumos.circuits.run";

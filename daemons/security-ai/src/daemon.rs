@@ -14,6 +14,7 @@ use crate::proc::Proc;
 use crate::response;
 use crate::response::automatic::Pace;
 use crate::response::bus::Responses1;
+use crate::response::clerk::{Clerk, SharedDues};
 use crate::response::facts::Host;
 use crate::response::hands::Hands;
 use crate::response::history::History;
@@ -76,6 +77,7 @@ pub struct SecurityAi {
     commander: Option<Commander>,
     thread: Option<JoinHandle<()>>,
     meter: Meter,
+    clerk: tokio::task::JoinHandle<()>,
 }
 
 impl Daemon for SecurityAi {
@@ -105,6 +107,8 @@ impl Daemon for SecurityAi {
         if let Some(commander) = self.commander.take() {
             commander.send(Command::Stop);
         }
+        // What it tells now it tells again after the next start.
+        self.clerk.abort();
         // First who acts: what holds goes on, and the probes that hold some of it go after.
         let (done, stopped) = oneshot::channel();
         if self.orders.send(Order::Stop(done)).await.is_ok() {
@@ -249,8 +253,14 @@ impl SecurityAi {
         };
         let host = Host::new(proc.clone(), surroundings.groups);
         let mut history = History::new(settings.responses.keep as usize);
-        let (responses, said) =
-            response::store::Store::open(&directories.state, &directories.runtime, &mut history);
+        let mut dues = response::due::Dues::default();
+        let (responses, said) = response::store::Store::open(
+            &directories.state,
+            &directories.runtime,
+            &mut history,
+            &mut dues,
+        );
+        let dues = SharedDues::new(dues);
         said.iter()
             .for_each(|sentence| tracing::warn!("{sentence}"));
         let responder = Responder {
@@ -259,6 +269,7 @@ impl SecurityAi {
             status: status.clone(),
             history: SharedHistory::new(history),
             store: tokio::sync::Mutex::new(Some(responses)),
+            dues: dues.clone(),
             book: book.clone(),
             journal: Mutex::new(Journal::new(surroundings.journal)),
             hands: Hands {
@@ -274,6 +285,12 @@ impl SecurityAi {
             orders: orders.clone(),
             targets: Mutex::default(),
             slots: Slots::default(),
+        };
+        let clerk = Clerk {
+            connection: connection.clone(),
+            status: status.clone(),
+            dues,
+            orders: orders.clone(),
         };
         let metrics = settings.metrics.clone();
         let metered = status.clone();
@@ -327,6 +344,7 @@ impl SecurityAi {
         tokio::spawn(scorer.run(windows));
         tokio::spawn(keeper.run(outputs, inbox));
         tokio::spawn(responder::run(responder, ordered));
+        let clerk = tokio::spawn(clerk.run());
         Ok(Self {
             control,
             asks,
@@ -334,6 +352,7 @@ impl SecurityAi {
             commander,
             thread,
             meter,
+            clerk,
         })
     }
 }

@@ -4,11 +4,14 @@
 //! [`automatic`] says which grade an alert calls for, [`protect`] what is never acted on. [`record`] and
 //! [`history`] say what was done and what holds; [`store`] keeps that over a restart.
 //! Acting is thin: [`facts`] and [`device`] look, [`hands`] act, [`responder`] does both for each order, side by side but
-//! for one subject in order ([`lanes`], [`slots`]), and [`bus`] has its objects.
+//! for one subject in order ([`lanes`], [`slots`]), and [`bus`] has its objects. What is done is on record in quantumd's
+//! ledger: [`due`] waits for it, [`clerk`] tells it.
 
 pub mod automatic;
 pub mod bus;
+pub mod clerk;
 pub mod device;
+pub mod due;
 pub mod facts;
 pub mod grade;
 pub mod hands;

@@ -22,13 +22,15 @@ pub enum EntryType {
     CredentialChange,
     /// A secret was given to a unit, or denied it.
     CredentialAccess,
+    /// Something that another daemon did and has on record here, such as a response to an alert.
+    AgentEvent,
     /// The ledger was sealed at this point.
     Commit,
 }
 
 impl EntryType {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Registration,
         Self::Rotation,
         Self::Capability,
@@ -36,6 +38,7 @@ impl EntryType {
         Self::Export,
         Self::CredentialChange,
         Self::CredentialAccess,
+        Self::AgentEvent,
         Self::Commit,
     ];
 
@@ -50,6 +53,7 @@ impl EntryType {
             Self::Export => "key_export",
             Self::CredentialChange => "credential_change",
             Self::CredentialAccess => "credential_access",
+            Self::AgentEvent => "agent_event",
             Self::Commit => "atomic_commit",
         }
     }
@@ -69,7 +73,7 @@ pub struct Event {
     /// What happened.
     pub entry_type: EntryType,
     /// The facts. A commit has `entries` and `root`, what is of credentials has a `credential` and an
-    /// `event`, all others a `key_id`.
+    /// `event`, what an agent did has its `agent`, an `event` and an `event_id`, all others a `key_id`.
     pub data: Object,
     /// Further facts about how keys are made, per event.
     pub quantum_metadata: Object,

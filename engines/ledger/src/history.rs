@@ -5,12 +5,15 @@
 use crate::entry::{Entry, EntryType, Event};
 use crate::json::{Object, Value};
 use crate::{Error, Hash, hex};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Bytes of a key's identifier, at most.
 const ID_MAX: usize = 128;
 /// Bytes of a subject, a list of operations, a credential's name, at most.
 const TEXT_MAX: usize = 512;
+/// Events of each agent that are known by their identifier: one that is told again is told apart from a new one.
+/// Who tells events one after another can't tell an earlier one again than the last that it had no answer for.
+const RECENT: usize = 64;
 
 /// What the ledger says of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +36,15 @@ pub struct KeyLedger {
     next: u64,
     previous: Hash,
     keys: BTreeMap<String, KeyState>,
+    /// Of each agent the identifiers of its last events, and the entries that have them.
+    agents: BTreeMap<String, VecDeque<(String, u64)>>,
+}
+
+/// What an event changes.
+enum Change {
+    Nothing,
+    Key(String, KeyState),
+    Agent(String, String),
 }
 
 fn refused(why: impl Into<String>) -> Error {
@@ -62,6 +74,14 @@ impl KeyLedger {
     #[must_use]
     pub fn key(&self, id: &str) -> Option<&KeyState> {
         self.keys.get(id)
+    }
+
+    /// The entry with an agent's event, if it is one of its last.
+    #[must_use]
+    pub fn agent_event(&self, agent: &str, id: &str) -> Option<u64> {
+        let recent = self.agents.get(agent)?;
+        let found = recent.iter().rev().find(|(known, _)| known == id);
+        found.map(|(_, index)| *index)
     }
 
     /// Makes the entry for an event and takes it in.
@@ -99,16 +119,26 @@ impl KeyLedger {
         Ok(entry)
     }
 
-    fn take(&mut self, entry: &Entry, change: Option<(String, KeyState)>) {
-        if let Some((id, state)) = change {
-            self.keys.insert(id, state);
+    fn take(&mut self, entry: &Entry, change: Change) {
+        match change {
+            Change::Nothing => {}
+            Change::Key(id, state) => {
+                self.keys.insert(id, state);
+            }
+            Change::Agent(agent, id) => {
+                let recent = self.agents.entry(agent).or_default();
+                recent.push_back((id, self.next));
+                if recent.len() > RECENT {
+                    recent.pop_front();
+                }
+            }
         }
         self.next += 1;
         self.previous = entry.entry_hash;
     }
 
-    /// The state of the key that an event is about, after the event.
-    fn change(&self, event: &Event) -> Result<Option<(String, KeyState)>, Error> {
+    /// What an event changes: the state of the key that it is about, or what is known of an agent.
+    fn change(&self, event: &Event) -> Result<Change, Error> {
         let number = |name: &str| {
             event
                 .data
@@ -117,14 +147,17 @@ impl KeyLedger {
                 .ok_or_else(|| refused(format!("data.{name} is no number from 1 on")))
         };
         if event.entry_type == EntryType::Commit {
-            return self.check_commit(&event.data).map(|()| None);
+            return self.check_commit(&event.data).map(|()| Change::Nothing);
         }
         if matches!(
             event.entry_type,
             EntryType::CredentialChange | EntryType::CredentialAccess
         ) {
             required(&event.data, "credential")?;
-            return required(&event.data, "event").map(|_| None);
+            return required(&event.data, "event").map(|_| Change::Nothing);
+        }
+        if event.entry_type == EntryType::AgentEvent {
+            return self.agent_change(&event.data);
         }
         let id = event.data.text("key_id").unwrap_or_default();
         if !(1..=ID_MAX).contains(&id.len()) {
@@ -174,11 +207,25 @@ impl KeyLedger {
                 revoked: Some(self.next),
                 ..active()?
             },
-            EntryType::CredentialChange | EntryType::CredentialAccess | EntryType::Commit => {
-                return Ok(None);
+            EntryType::CredentialChange
+            | EntryType::CredentialAccess
+            | EntryType::AgentEvent
+            | EntryType::Commit => {
+                return Ok(Change::Nothing);
             }
         };
-        Ok(Some((id.into(), state)))
+        Ok(Change::Key(id.into(), state))
+    }
+
+    /// An agent's event has a name, and an identifier that none of its last events had.
+    fn agent_change(&self, data: &Object) -> Result<Change, Error> {
+        let agent = required(data, "agent")?;
+        required(data, "event")?;
+        let id = required(data, "event_id")?;
+        match self.agent_event(agent, id) {
+            Some(at) => Err(refused(format!("event {id} of {agent} is entry {at}"))),
+            None => Ok(Change::Agent(agent.into(), id.into())),
+        }
     }
 
     /// A commit says how many entries are before it, and the root of their tree.
@@ -237,6 +284,8 @@ mod tests {
                 .with("operations", "sign")
                 .with("granted", version % 2 == 1)
                 .with("credential", id)
+                .with("agent", id)
+                .with("event_id", format!("{id}{version}"))
                 .with("event", "issued"),
             quantum_metadata: Object::default(),
         }
@@ -330,6 +379,33 @@ mod tests {
                 capabilities: BTreeMap::from([("user 1".into(), "sign".into())]),
             })
         );
+    }
+
+    #[test]
+    fn an_event_of_an_agent_is_taken_once() {
+        let mut ledger = KeyLedger::default();
+        let told = |agent: &str, id: i64| event(EntryType::AgentEvent, agent, id);
+        for (event, wanted) in [
+            (told("a", 1), Ok(0)),
+            (told("a", 1), Err("event a1 of a is entry 0")),
+            (told("b", 1), Ok(1)),
+            (told("", 1), Err("data.agent")),
+            (told("a", 2), Ok(2)),
+            (told("a", 1), Err("is entry 0")),
+        ] {
+            let got = ledger.record(event).map(|entry| entry.entry_id);
+            match wanted {
+                Ok(index) => assert_eq!(got.unwrap(), index.to_string()),
+                Err(words) => assert!(got.unwrap_err().to_string().contains(words), "{words}"),
+            }
+        }
+        for id in 3..3 + RECENT as i64 {
+            ledger.record(told("a", id)).unwrap();
+        }
+        assert_eq!(ledger.agent_event("a", "a1"), None);
+        assert_eq!(ledger.agent_event("a", "a3"), Some(3));
+        assert_eq!(ledger.agent_event("b", "b1"), Some(1));
+        assert_eq!(ledger.agent_event("c", "c1"), None);
     }
 
     #[test]

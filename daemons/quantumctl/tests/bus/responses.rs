@@ -107,6 +107,11 @@ impl Response1 {
     fn detail(&self) -> String {
         String::new()
     }
+
+    #[zbus(property)]
+    fn ledger(&self) -> HashMap<String, u64> {
+        HashMap::from([("planned".into(), 4)])
+    }
     #[zbus(property)]
     fn time(&self) -> u64 {
         1_763_726_400_000_000

@@ -2,12 +2,14 @@
 //! need authorisation.
 
 use super::failure::Answer;
-use super::{MANAGE, Shared};
+use super::{APPEND, MANAGE, Shared};
 use crate::Error;
-use crate::ledger::KeyLog;
+use crate::ledger::{AgentEvent, KeyLog};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::{Uid, User};
 use quantumos_dbus::Error as BusError;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::sync::Arc;
@@ -38,6 +40,16 @@ fn sealed(bytes: &[u8]) -> std::io::Result<std::os::fd::OwnedFd> {
     file.rewind()?;
     fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::all()))?;
     Ok(file.into())
+}
+
+/// The name that a caller's entries are under: never what it says of itself.
+fn account(uid: u32) -> Result<String, Error> {
+    let found = User::from_uid(Uid::from_raw(uid));
+    let unknown = |why: String| Error::argument("caller", why);
+    match found.map_err(|error| unknown(format!("user {uid} can't be looked up: {error}")))? {
+        Some(user) => Ok(user.name),
+        None => Err(unknown(format!("user {uid} has no name"))),
+    }
 }
 
 #[zbus::interface(name = "org.quantumos.Ledger1", introspection_docs = false)]
@@ -86,6 +98,32 @@ impl Ledger1 {
         let log = self.0.ledger.clone();
         let seal = self.0.workers.run(move || log.seal()).await?;
         String::from_utf8(seal).map_err(|error| BusError::Internal(error.to_string()))
+    }
+
+    #[zbus(out_args("index"))]
+    async fn append(
+        &self,
+        #[zbus(header)] header: Header<'_>,
+        event: String,
+        id: String,
+        time: u64,
+        facts: HashMap<String, String>,
+    ) -> Result<u64, BusError> {
+        let caller = self.0.context.authority.check(&header, APPEND).await?;
+        self.0.ensure_open().await?;
+        let log = self.0.ledger.clone();
+        let appended = self.0.workers.run(move || {
+            let told = AgentEvent {
+                agent: account(caller.uid)?,
+                event,
+                id,
+                time,
+                facts,
+            };
+            told.check()?;
+            log.agent(told)
+        });
+        Ok(appended.await?)
     }
 
     #[zbus(out_args("findings"))]

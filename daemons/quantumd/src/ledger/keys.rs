@@ -26,13 +26,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const BATCH: usize = 256;
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     directory: Directory,
     store: Option<Store>,
-    ledger: KeyLedger,
+    pub(super) ledger: KeyLedger,
     signers: Option<Signers>,
     /// What could not be recorded yet, in order.
-    pending: Vec<Event>,
+    pub(super) pending: Vec<Event>,
     problem: Option<String>,
     closed: bool,
     /// Whether the ledger has what the key store has.
@@ -47,7 +47,7 @@ struct Inner {
 #[derive(Debug, Clone)]
 pub struct KeyLog {
     inner: Arc<Mutex<Inner>>,
-    group: Arc<Group<Event, Option<String>>>,
+    pub(super) group: Arc<Group<Event, Option<String>>>,
 }
 
 fn closed() -> Error {
@@ -194,7 +194,7 @@ impl KeyLog {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         guard(&self.inner)
     }
 

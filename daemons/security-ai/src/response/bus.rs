@@ -269,6 +269,16 @@ impl ResponseObject {
         self.read(|response| response.detail.clone())
     }
 
+    #[zbus(property)]
+    fn ledger(&self) -> Result<HashMap<String, u64>, zbus::fdo::Error> {
+        self.read(|response| {
+            let entries = response.ledger.iter();
+            entries
+                .filter_map(|on| on.entry.map(|entry| (on.event.clone(), entry)))
+                .collect()
+        })
+    }
+
     #[zbus(property(emits_changed_signal = "const"))]
     fn time(&self) -> Result<u64, zbus::fdo::Error> {
         self.read(|response| response.time)

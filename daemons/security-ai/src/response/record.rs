@@ -149,6 +149,18 @@ pub struct Response {
     pub deadline: u64,
     /// The boot it was done in.
     pub boot: String,
+    /// What is, or waits to be, on record of it in quantumd's ledger.
+    #[serde(default)]
+    pub ledger: Vec<OnRecord>,
+}
+
+/// One event of a response.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnRecord {
+    /// In a word.
+    pub event: String,
+    /// The ledger's entry; none while it waits.
+    pub entry: Option<u64>,
 }
 
 /// Now, by both clocks, in microseconds.
@@ -185,6 +197,7 @@ impl Response {
             expires: after(now.real),
             deadline: after(now.boot),
             boot: boot.to_owned(),
+            ledger: Vec::new(),
         }
     }
 

@@ -5,6 +5,7 @@
 mod dispatch;
 mod look;
 mod occasion;
+mod on_record;
 mod publish;
 mod recover;
 mod undo;
@@ -12,6 +13,7 @@ mod undo;
 pub use dispatch::run;
 
 use super::automatic::{Grades, Pace};
+use super::clerk::SharedDues;
 use super::facts::Host;
 use super::grade::Grade;
 use super::hands::{Hands, Trouble};
@@ -98,6 +100,8 @@ pub enum Order {
     Occasion(Grade, u64, Box<Alert>),
     /// Go on with these settings.
     Configure(Responses, oneshot::Sender<()>),
+    /// This event of those that wait is this entry of the ledger.
+    Recorded(u64, u64, oneshot::Sender<()>),
     /// End.
     Stop(oneshot::Sender<()>),
 }
@@ -110,6 +114,8 @@ pub struct Responder {
     pub(crate) history: SharedHistory,
     /// None only while it is being written.
     pub(crate) store: tokio::sync::Mutex<Option<Store>>,
+    /// What waits for quantumd's ledger.
+    pub(crate) dues: SharedDues,
     pub(crate) book: SharedBook,
     pub(crate) journal: Mutex<Journal>,
     pub(crate) host: Host,
@@ -222,13 +228,15 @@ impl Responder {
             }
             Err(refusal) => Err(Failure::Refused(refusal)),
         };
-        done.map_err(|failure| match failure {
-            Failure::Failed(error) => error,
-            Failure::Refused(refusal) => {
-                self.journal_refusal(wanted.grade, &about, &by, &refusal.to_string());
-                answer(refusal)
+        match done {
+            Ok(id) => Ok(id),
+            Err(Failure::Failed(error)) => Err(error),
+            Err(Failure::Refused(refusal)) => {
+                let why = refusal.to_string();
+                self.decline(wanted.grade, &about, &by, &why).await;
+                Err(answer(refusal))
             }
-        })
+        }
     }
 
     /// Writes a response down, does it, writes down how that went, and tells. Gives its number.
@@ -239,7 +247,8 @@ impl Responder {
             Ok(before) => before,
             Err(trouble) => {
                 let (about, by) = (&response.about, &response.by);
-                self.journal_refusal(response.grade, about, by, trouble.text());
+                self.decline(response.grade, about, by, trouble.text())
+                    .await;
                 return Err(Failure::Failed(trouble_answer(&trouble)));
             }
         };
@@ -248,9 +257,12 @@ impl Responder {
             let mut history = self.history.lock();
             // What is in force may have changed since it was planned.
             fits(&history, &response.act, response.grade).map_err(Failure::Refused)?;
-            history.add(response.clone())
+            let (id, gone) = history.add(response.clone());
+            response.id = id;
+            self.note(&mut response);
+            history.put(response.clone());
+            (id, gone)
         };
-        response.id = id;
         self.withdraw(gone).await;
         let is_kept = self.write(id).await;
         if undoable && !is_kept {
@@ -277,7 +289,15 @@ impl Responder {
     async fn finish(&self, mut response: Response, state: State, detail: &str) {
         let id = response.id;
         response.turn(state, detail);
-        self.history.lock().put(response);
+        {
+            let mut history = self.history.lock();
+            // Entries of the ledger may have come meanwhile.
+            if let Some(known) = history.get(id) {
+                response.ledger.clone_from(&known.ledger);
+            }
+            self.note(&mut response);
+            history.put(response);
+        }
         self.write(id).await;
         self.show(id).await;
         let keep = self.settings().keep as usize;

@@ -3,6 +3,7 @@
 //! When the disk takes nothing, the folder that lives in memory does: what is frozen there must be known to the
 //! daemon that starts after this one. Of what both hold, the later wins. A torn last line is left out, and said.
 
+use super::due::{Due, Dues, Mark};
 use super::history::History;
 use super::record::Response;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,40 @@ enum Line {
     Response(Box<Response>),
     /// The number of the next one.
     Next(u64),
+    /// An event that waits for quantumd's ledger.
+    Due(Box<Due>),
+    /// How far that ledger is.
+    Ledger(Mark),
+}
+
+/// What one write holds: everything that is remembered where [`Store::wants_all`], else what is new.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// Responses as they stand.
+    pub responses: Vec<Response>,
+    /// The number of the next one.
+    pub next: u64,
+    /// Events that wait for quantumd's ledger.
+    pub dues: Vec<Due>,
+    /// How far that ledger is.
+    pub mark: Mark,
+}
+
+impl Page {
+    fn bytes(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        write_line(&mut bytes, &Line::Next(self.next))?;
+        if self.mark != Mark::default() {
+            write_line(&mut bytes, &Line::Ledger(self.mark))?;
+        }
+        for response in &self.responses {
+            write_line(&mut bytes, &Line::Response(Box::new(response.clone())))?;
+        }
+        for due in &self.dues {
+            write_line(&mut bytes, &Line::Due(Box::new(due.clone())))?;
+        }
+        Ok(bytes)
+    }
 }
 
 /// The files.
@@ -36,13 +71,25 @@ pub struct Store {
 }
 
 impl Store {
-    /// Reads what was written into `history`; gives sentences about what could not be read.
+    /// Reads what was written into `history` and `dues`; gives sentences about what could not be read.
     #[must_use]
-    pub fn open(disk: &Path, memory: &Path, history: &mut History) -> (Self, Vec<String>) {
+    pub fn open(
+        disk: &Path,
+        memory: &Path,
+        history: &mut History,
+        dues: &mut Dues,
+    ) -> (Self, Vec<String>) {
         let paths = [disk.join(NAME), memory.join(NAME)];
         let mut said = Vec::new();
         for path in &paths {
-            let read = File::open(path).and_then(|file| read(file, path, history, &mut said));
+            let read = File::open(path).and_then(|file| {
+                read(file, path, &mut said, |line| match line {
+                    Line::Response(response) => history.restore(*response),
+                    Line::Next(next) => history.reserve(next),
+                    Line::Due(due) => dues.restore(*due),
+                    Line::Ledger(mark) => dues.restore_mark(mark),
+                })
+            });
             match read {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     said.push(format!("{}: {error}", path.display()));
@@ -64,16 +111,12 @@ impl Store {
         self.file.is_none() || self.length >= LIMIT
     }
 
-    /// Writes responses, and waits until the disk has them. Everything is asked for where [`Self::wants_all`].
+    /// Writes, and with `sync` waits until the disk has it. Everything is asked for where [`Self::wants_all`].
     ///
     /// # Errors
     /// When the disk takes nothing; [`Self::keep_in_memory`] is left then.
-    pub fn write(&mut self, responses: &[Response], next: u64) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        write_line(&mut bytes, &Line::Next(next))?;
-        for response in responses {
-            write_line(&mut bytes, &Line::Response(Box::new(response.clone())))?;
-        }
+    pub fn write(&mut self, page: &Page, sync: bool) -> io::Result<()> {
+        let bytes = page.bytes()?;
         if self.wants_all() {
             self.file = None;
             self.file = Some(replace(&self.paths[0], &bytes)?);
@@ -87,7 +130,9 @@ impl Store {
             return Err(io::Error::other("the file is not open"));
         };
         file.write_all(&bytes)?;
-        file.sync_data()?;
+        if sync {
+            file.sync_data()?;
+        }
         self.length += bytes.len() as u64;
         self.file = Some(file);
         Ok(())
@@ -97,14 +142,9 @@ impl Store {
     ///
     /// # Errors
     /// When that takes nothing, either.
-    pub fn keep_in_memory(&mut self, all: &[Response], next: u64) -> io::Result<()> {
+    pub fn keep_in_memory(&mut self, all: &Page) -> io::Result<()> {
         self.file = None;
-        let mut bytes = Vec::new();
-        write_line(&mut bytes, &Line::Next(next))?;
-        for response in all {
-            write_line(&mut bytes, &Line::Response(Box::new(response.clone())))?;
-        }
-        replace(&self.paths[1], &bytes).map(drop)
+        replace(&self.paths[1], &all.bytes()?).map(drop)
     }
 }
 
@@ -138,7 +178,12 @@ fn write_line(bytes: &mut Vec<u8>, line: &Line) -> io::Result<()> {
     Ok(())
 }
 
-fn read(file: File, path: &Path, history: &mut History, said: &mut Vec<String>) -> io::Result<()> {
+fn read(
+    file: File,
+    path: &Path,
+    said: &mut Vec<String>,
+    mut each: impl FnMut(Line),
+) -> io::Result<()> {
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
     for number in 1_u64.. {
@@ -155,8 +200,7 @@ fn read(file: File, path: &Path, history: &mut History, said: &mut Vec<String>) 
             break;
         }
         match serde_json::from_slice(&line) {
-            Ok(Line::Response(response)) => history.restore(*response),
-            Ok(Line::Next(next)) => history.reserve(next),
+            Ok(line) => each(line),
             Err(error) => said.push(format!("{place}: {error}; the line is left out")),
         }
     }
@@ -176,8 +220,16 @@ mod tests {
 
     fn reopened(disk: &Path, memory: &Path) -> (History, Vec<String>) {
         let mut history = History::new(100);
-        let (_, said) = Store::open(disk, memory, &mut history);
+        let (_, said) = Store::open(disk, memory, &mut history, &mut Dues::default());
         (history, said)
+    }
+
+    fn page(responses: Vec<Response>, history: &History) -> Page {
+        Page {
+            responses,
+            next: history.next(),
+            ..Page::default()
+        }
     }
 
     fn folders() -> (tempfile::TempDir, tempfile::TempDir) {
@@ -188,17 +240,24 @@ mod tests {
     fn what_was_written_is_there_after_a_restart() {
         let (disk, memory) = folders();
         let mut history = History::new(100);
-        let (mut store, said) = Store::open(disk.path(), memory.path(), &mut history);
+        let (mut store, said) = Store::open(
+            disk.path(),
+            memory.path(),
+            &mut history,
+            &mut Dues::default(),
+        );
         assert!(said.is_empty() && store.wants_all());
         for n in 0..4 {
             let act = Act::FreezeUnit(format!("{n}.service"));
             let (id, _) = history.add(response(act, State::Applying));
             let mut one = history.get(id).unwrap().clone();
-            store.write(&[one.clone()], history.next()).unwrap();
+            store
+                .write(&page(vec![one.clone()], &history), true)
+                .unwrap();
             one.turn(State::Applied, "");
             history.put(one);
             let one = history.get(id).unwrap().clone();
-            store.write(&[one], history.next()).unwrap();
+            store.write(&page(vec![one], &history), true).unwrap();
         }
         let (again, said) = reopened(disk.path(), memory.path());
         assert!(said.is_empty(), "{said:?}");
@@ -210,9 +269,14 @@ mod tests {
     fn a_torn_tail_and_a_bad_line_are_left_out_and_said() {
         let (disk, memory) = folders();
         let mut history = History::new(100);
-        let (mut store, _) = Store::open(disk.path(), memory.path(), &mut history);
+        let (mut store, _) = Store::open(
+            disk.path(),
+            memory.path(),
+            &mut history,
+            &mut Dues::default(),
+        );
         history.add(response(Act::FreezeUnit("a".into()), State::Applied));
-        store.write(&all(&history), history.next()).unwrap();
+        store.write(&page(all(&history), &history), true).unwrap();
         let path = disk.path().join(NAME);
         let mut bytes = fs::read(&path).unwrap();
         bytes.extend_from_slice(b"{\"sideways\":1}\n{\"response\":{");
@@ -229,24 +293,65 @@ mod tests {
     fn a_disk_that_takes_nothing_has_memory_stand_in_for_it() {
         let (disk, memory) = folders();
         let mut history = History::new(100);
-        let (mut store, _) = Store::open(disk.path(), memory.path(), &mut history);
+        let (mut store, _) = Store::open(
+            disk.path(),
+            memory.path(),
+            &mut history,
+            &mut Dues::default(),
+        );
         let (id, _) = history.add(response(Act::FreezeUnit("a".into()), State::Applied));
-        store.write(&all(&history), history.next()).unwrap();
+        store.write(&page(all(&history), &history), true).unwrap();
         // The kernel's own full disk.
         store.file = Some(OpenOptions::new().append(true).open("/dev/full").unwrap());
         let mut one = history.get(id).unwrap().clone();
         one.turn(State::Undone, "");
         history.put(one);
-        assert!(store.write(&all(&history), history.next()).is_err());
+        assert!(store.write(&page(all(&history), &history), true).is_err());
         assert!(store.wants_all());
         store
-            .keep_in_memory(&all(&history), history.next())
+            .keep_in_memory(&page(all(&history), &history))
             .unwrap();
         let (again, said) = reopened(disk.path(), memory.path());
         assert_eq!((all(&again), said), (all(&history), vec![]));
         // With room again the disk holds it all, and memory nothing.
-        store.write(&all(&history), history.next()).unwrap();
+        store.write(&page(all(&history), &history), true).unwrap();
         assert!(!memory.path().join(NAME).exists());
         assert_eq!(all(&reopened(disk.path(), memory.path()).0), all(&history));
+    }
+
+    #[test]
+    fn what_waits_for_the_ledger_is_there_after_a_restart_and_gone_when_it_is_recorded() {
+        let (disk, memory) = folders();
+        let (mut history, mut dues) = (History::new(100), Dues::default());
+        let (mut store, _) = Store::open(disk.path(), memory.path(), &mut history, &mut dues);
+        let write = |store: &mut Store, dues: &mut Dues, sync| {
+            let page = Page {
+                dues: dues.to_write(store.wants_all()),
+                mark: dues.mark(),
+                ..Page::default()
+            };
+            store.write(&page, sync).unwrap();
+            dues.written();
+        };
+        for n in 0..3 {
+            dues.add(n, "planned", 1, [("unit".into(), "a".into())].into());
+            write(&mut store, &mut dues, true);
+        }
+        let reopened = || {
+            let (mut history, mut dues) = (History::new(100), Dues::default());
+            let (_, said) = Store::open(disk.path(), memory.path(), &mut history, &mut dues);
+            assert_eq!(said, Vec::<String>::new());
+            dues
+        };
+        assert_eq!(reopened().to_write(true), dues.to_write(true));
+        dues.recorded(0, 9);
+        dues.recorded(1, 9);
+        write(&mut store, &mut dues, false);
+        let again = reopened();
+        assert_eq!((again.len(), again.mark()), (1, dues.mark()));
+        // Written anew, only what waits is there.
+        store.file = None;
+        write(&mut store, &mut dues, true);
+        assert_eq!(reopened().to_write(true), dues.to_write(true));
     }
 }

@@ -7,10 +7,13 @@ mod captures;
 mod disk;
 mod manager;
 mod messages;
+mod on_record;
 mod outputs;
 mod policy;
 mod responses;
 mod responses_units;
 mod service;
 mod stage;
+#[path = "../support/quantumd.rs"]
+mod support;
 mod windows;

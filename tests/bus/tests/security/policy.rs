@@ -21,18 +21,21 @@ const STANDING: &str = r#"{"raised":{"id":4,"count":2,"key":"k","alert":{"rule":
 /// The user who stands for `steppps`, since the bus knows those of the password file only: `daemon`.
 const STEPPPS: u32 = 1;
 
-/// The elements of the policy file that is installed for a service. security-ai runs as the user
-/// of the test here, and steppps-mgr as [`STEPPPS`].
-fn installed(service: &str) -> String {
+/// The elements of the policy file that is installed for a service.
+pub fn elements(service: &str) -> String {
     let file = format!("../../dbus/system.d/org.quantumos.{service}.conf");
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let policy = std::fs::read_to_string(file).unwrap();
-    let policy = policy
-        .replace("user=\"security-ai\"", "user=\"root\"")
-        .replace("user=\"steppps\"", "user=\"daemon\"");
     let start = policy.find("<busconfig>").unwrap() + "<busconfig>".len();
     let elements = policy[start..].strip_suffix("</busconfig>\n");
     elements.unwrap().to_owned()
+}
+
+/// The same where security-ai runs as the user of the test, and steppps-mgr as [`STEPPPS`].
+fn installed(service: &str) -> String {
+    elements(service)
+        .replace("user=\"security-ai\"", "user=\"root\"")
+        .replace("user=\"steppps\"", "user=\"daemon\"")
 }
 
 #[tokio::test]

@@ -34,6 +34,8 @@ pub(super) struct Response {
     pub(super) by: String,
     pub(super) state: String,
     pub(super) detail: String,
+    /// Entries of quantumd's ledger, by event.
+    pub(super) ledger: BTreeMap<String, u64>,
     pub(super) time: u64,
     pub(super) expires: u64,
     #[serde(skip_deserializing)]
@@ -175,6 +177,7 @@ pub(super) fn details(response: &Response, style: Style, zone: &TimeZone) -> Str
         ("By", escape(&response.by)),
         ("Reason", escape(&response.reason)),
     ];
+    rows.push(("Ledger", ledger(&response.ledger)));
     rows.retain(|(_, text)| !text.is_empty());
     let mut text = pairs(&rows);
     if !response.evidence.is_empty() {
@@ -184,6 +187,15 @@ pub(super) fn details(response: &Response, style: Style, zone: &TimeZone) -> Str
         }
     }
     text
+}
+
+/// Where each event is in quantumd's ledger, in the order of the entries.
+fn ledger(entries: &BTreeMap<String, u64>) -> String {
+    let mut entries: Vec<_> = entries.iter().collect();
+    entries.sort_by_key(|(_, entry)| **entry);
+    let entries = entries.into_iter();
+    let entries = entries.map(|(event, entry)| format!("{} as entry {entry}", escape(event)));
+    entries.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -203,6 +215,7 @@ mod tests {
             time: 1_763_726_400_000_000,
             expires: 1_763_727_300_000_000,
             evidence: BTreeMap::from([("Title".into(), "Odd".into())]),
+            ledger: BTreeMap::from([("applied".into(), 12), ("planned".into(), 9)]),
             ..Response::default()
         }
     }
@@ -226,6 +239,10 @@ ID  TIME                 GRADE   STATE    EXPIRES    BY    EFFECT
         );
         let all = details(&one, plain, &zone);
         assert!(all.contains("Expires:  2025-11-21 12:15:00\n"), "{all}");
+        assert!(
+            all.contains("Ledger:   planned as entry 9, applied as entry 12\n"),
+            "{all}"
+        );
         assert!(all.ends_with("Evidence:\n  Title: Odd\n"), "{all}");
         assert!(!all.contains('\x1b'));
         assert_eq!(table(&[], plain, &zone, 0), "no responses\n");

@@ -89,6 +89,10 @@ impl Dispatcher {
                 responder.configure(settings).await;
                 let _ = answer.send(());
             }
+            Order::Recorded(number, entry, answer) => self.job(async move {
+                responder.recorded(number, entry).await;
+                let _ = answer.send(());
+            }),
             Order::Stop(_) => {}
         }
     }

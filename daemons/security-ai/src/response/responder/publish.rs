@@ -4,8 +4,8 @@ use super::Responder;
 use crate::announce::announce;
 use crate::journal::Journal;
 use crate::response::bus::{ResponseObject, Responses1, details, response_path};
-use crate::response::grade::Grade;
-use crate::response::record::{About, By};
+use crate::response::record::Response;
+use crate::response::store::Page;
 use quantumos_dbus::path;
 use std::sync::{MutexGuard, PoisonError};
 use zbus::object_server::SignalEmitter;
@@ -13,24 +13,46 @@ use zbus::object_server::SignalEmitter;
 impl Responder {
     /// Writes a response down, and waits for the disk; whether it would be known after a restart.
     pub(super) async fn write(&self, id: u64) -> bool {
+        self.write_page(Some(id), true).await
+    }
+
+    /// Writes down a response, if one is named, and what waits for the ledger.
+    pub(super) async fn write_page(&self, id: Option<u64>, sync: bool) -> bool {
         // Held until the disk has it: what is written later is newer.
         let mut kept = self.store.lock().await;
         let Some(mut store) = kept.take() else {
             return false;
         };
-        let (one, all, next) = {
+        let mut all = {
             let history = self.history.lock();
-            let one: Vec<_> = history.get(id).cloned().into_iter().collect();
-            (
-                one,
-                history.all().cloned().collect::<Vec<_>>(),
-                history.next(),
-            )
+            Page {
+                responses: history.all().cloned().collect(),
+                next: history.next(),
+                ..Page::default()
+            }
+        };
+        let unwritten = {
+            let mut dues = self.dues.lock();
+            let unwritten = dues.to_write(false);
+            (all.dues, all.mark) = (dues.to_write(true), dues.mark());
+            dues.written();
+            unwritten
         };
         let work = tokio::task::spawn_blocking(move || {
-            let what = if store.wants_all() { &all } else { &one };
-            let written = store.write(what, next).map_err(|on_disk| {
-                let in_memory = store.keep_in_memory(&all, next);
+            let written = if store.wants_all() {
+                store.write(&all, sync)
+            } else {
+                let one = |response: &&Response| Some(response.id) == id;
+                let new = Page {
+                    responses: all.responses.iter().filter(one).cloned().collect(),
+                    next: all.next,
+                    dues: unwritten,
+                    mark: all.mark,
+                };
+                store.write(&new, sync)
+            };
+            let written = written.map_err(|on_disk| {
+                let in_memory = store.keep_in_memory(&all);
                 (on_disk, in_memory)
             });
             (store, written)
@@ -61,6 +83,7 @@ impl Responder {
         };
         drop(kept);
         self.status.set_problem("responses-file", problem).await;
+        self.dues.wake();
         is_kept
     }
 
@@ -106,7 +129,7 @@ impl Responder {
         }
     }
 
-    fn journal(&self) -> MutexGuard<'_, Journal> {
+    pub(super) fn journal(&self) -> MutexGuard<'_, Journal> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -143,13 +166,5 @@ impl Responder {
             object.protected_changed(emitter).await
         };
         announce(&self.connection, path::RESPONSES, tell).await;
-    }
-
-    /// Records that something was asked for and not done.
-    pub(super) fn journal_refusal(&self, grade: Grade, about: &About, by: &By, why: &str) {
-        if let Err(error) = self.journal().refusal(grade, about, by, why) {
-            tracing::debug!(%error, "no journal entry");
-            tracing::warn!(by = by.name(), "{} was refused: {why}", grade.name());
-        }
     }
 }
