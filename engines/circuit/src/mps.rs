@@ -4,5 +4,8 @@
 
 mod chain;
 mod decompose;
+mod eigen;
+mod factor;
+mod real;
 
 pub use chain::{Chain, bytes_needed};

@@ -1,14 +1,12 @@
 //! The chain: gates on neighbours, others brought together by exchanging places; one site is the centre,
 //! the tensors to its left and right are isometries.
 
-use super::decompose::{Columns, columns, orthonormal, singular};
+use super::decompose::{columns, orthonormal};
+use super::factor::{self, multiply, project};
 use crate::ir::Gate;
 use crate::method::{Bits, Method};
 use crate::rng::Rng;
 use crate::{C64, Error, Watch};
-
-/// Squared singular values below this part of the whole are rounding.
-const NOTHING: f64 = 1e-30;
 
 /// A tensor: left bond, bit, right bond, row by row.
 #[derive(Debug, Clone)]
@@ -26,6 +24,12 @@ pub struct Chain {
     place: Vec<usize>,
     qubit: Vec<usize>,
     centre: usize,
+    /// Gates made bonds grow where they are, so that no site is the centre.
+    loose: bool,
+    /// The centre was asked for: from here on there is one.
+    centred: bool,
+    /// Something was cut off.
+    cuts: bool,
     bond: usize,
     /// The distance from the true state, at most.
     distance: f64,
@@ -65,6 +69,9 @@ impl Chain {
             place: (0..n).collect(),
             qubit: (0..n).collect(),
             centre: 0,
+            loose: false,
+            centred: false,
+            cuts: false,
             bond: bond.max(1),
             distance: 0.0,
         })
@@ -77,48 +84,132 @@ impl Chain {
     }
 
     fn centre_on(&mut self, site: usize) {
+        self.centred = true;
+        if std::mem::take(&mut self.loose) {
+            // One sweep makes everything right of the first site isometries.
+            self.move_to(self.sites.len() - 1, 0);
+        }
+        self.move_to(self.centre, site);
+    }
+
+    /// Moves the centre; to the left what is right of it, to the right what is left of it becomes isometries.
+    fn move_to(&mut self, from: usize, site: usize) {
+        self.centre = from;
         while self.centre < site {
-            let here = &self.sites[self.centre];
-            let matrix = columns(&here.cells, 2 * here.left, here.right);
-            let basis = orthonormal(&matrix);
-            // The site becomes the basis, the rest goes to the right.
-            let rest = project(&basis, &matrix);
-            let (left, inner, right) = (here.left, basis.len(), here.right);
-            self.sites[self.centre] = isometry(&basis, left);
-            let next = &mut self.sites[self.centre + 1];
-            next.cells = multiply(&rest, inner, right, &next.cells, 2 * next.right);
-            next.left = inner;
+            self.lean_right(self.centre);
             self.centre += 1;
         }
         while self.centre > site {
-            let here = &self.sites[self.centre];
-            // The same, mirrored: the conjugated rows are columns.
-            let width = 2 * here.right;
-            let rows: Columns = here
-                .cells
-                .chunks(width)
-                .map(|row| row.iter().map(C64::conj).collect())
-                .collect();
-            let basis = orthonormal(&rows);
-            let (left, inner) = (here.left, basis.len());
-            let right = here.right;
-            let mut rest = vec![C64::ZERO; left * inner];
-            for (l, row) in here.cells.chunks(width).enumerate() {
-                for (i, q) in basis.iter().enumerate() {
-                    rest[l * inner + i] = row.iter().zip(q).map(|(a, b)| a * b).sum();
-                }
-            }
-            let cells = basis.iter().flatten().map(C64::conj).collect();
-            self.sites[self.centre] = Site {
-                left: inner,
-                right,
-                cells,
-            };
-            let before = &mut self.sites[self.centre - 1];
-            before.cells = multiply(&before.cells, 2 * before.left, left, &rest, inner);
-            before.right = inner;
+            self.lean_left(self.centre);
             self.centre -= 1;
         }
+    }
+
+    /// A site becomes an isometry, the rest goes to the right.
+    fn lean_right(&mut self, site: usize) {
+        let here = &self.sites[site];
+        let (left, right) = (here.left, here.right);
+        let parts = factor::left(&here.cells, 2 * left, right);
+        self.sites[site] = Site {
+            left,
+            right: parts.inner,
+            cells: parts.basis,
+        };
+        let next = &mut self.sites[site + 1];
+        next.cells = multiply(&parts.rest, parts.inner, right, &next.cells, 2 * next.right);
+        next.left = parts.inner;
+    }
+
+    /// The same to the left.
+    fn lean_left(&mut self, site: usize) {
+        let here = &self.sites[site];
+        let (left, right) = (here.left, here.right);
+        let parts = factor::right(&here.cells, left, 2 * right);
+        self.sites[site] = Site {
+            left: parts.inner,
+            right,
+            cells: parts.basis,
+        };
+        let before = &mut self.sites[site - 1];
+        before.cells = multiply(
+            &before.cells,
+            2 * before.left,
+            left,
+            &parts.rest,
+            parts.inner,
+        );
+        before.right = parts.inner;
+    }
+
+    /// A matrix on one site. It is unitary, so isometries stay what they are.
+    fn turn(&mut self, site: usize, m: &crate::ir::Matrix) {
+        let right = self.sites[site].right;
+        for pair in self.sites[site].cells.chunks_exact_mut(2 * right) {
+            let (zero, one) = pair.split_at_mut(right);
+            for (a, b) in zero.iter_mut().zip(one) {
+                let (x, y) = (*a, *b);
+                *a = m.at(0, 0) * x + m.at(0, 1) * y;
+                *b = m.at(1, 0) * x + m.at(1, 1) * y;
+            }
+        }
+    }
+
+    /// A matrix on a site and the next as a sum of products: the bond grows by as many as there are, and
+    /// nothing is cut off. False where it would grow too much.
+    fn grow(&mut self, site: usize, m: &crate::ir::Matrix) -> bool {
+        let cell = |first: usize, second: usize| {
+            let (row, column) = ((first >> 1) | (second & 2), (first & 1) | (second & 1) << 1);
+            m.at(row, column)
+        };
+        let cells: Vec<C64> = (0..16).map(|i| cell(i / 4, i % 4)).collect();
+        let matrix = columns(&cells, 4, 4);
+        let firsts = orthonormal(&matrix);
+        let seconds = project(&firsts, &matrix);
+        let terms = firsts.len();
+        let bond = self.sites[site].right;
+        if bond * terms > self.bond {
+            return false;
+        }
+        let (a, b) = (&self.sites[site], &self.sites[site + 1]);
+        let (left, right) = (a.left, b.right);
+        let mut new_a = vec![C64::ZERO; 2 * left * bond * terms];
+        for l in 0..left {
+            for to in 0..2 {
+                for r in 0..bond {
+                    for (t, first) in firsts.iter().enumerate() {
+                        new_a[((2 * l + to) * bond + r) * terms + t] = (0..2)
+                            .map(|from| first[2 * to + from] * a.cells[(2 * l + from) * bond + r])
+                            .sum();
+                    }
+                }
+            }
+        }
+        let mut new_b = vec![C64::ZERO; 2 * right * bond * terms];
+        for r in 0..bond {
+            for t in 0..terms {
+                for to in 0..2 {
+                    let row = &mut new_b[(2 * (r * terms + t) + to) * right..][..right];
+                    for from in 0..2 {
+                        let factor = seconds[4 * t + 2 * to + from];
+                        if factor != C64::ZERO {
+                            let old = &b.cells[(2 * r + from) * right..][..right];
+                            row.iter_mut().zip(old).for_each(|(n, o)| *n += factor * o);
+                        }
+                    }
+                }
+            }
+        }
+        let bond = bond * terms;
+        (self.sites[site].cells, self.sites[site].right) = (new_a, bond);
+        (self.sites[site + 1].cells, self.sites[site + 1].left) = (new_b, bond);
+        self.loose = true;
+        // No bond is larger than what lies on its smaller side.
+        if bond > 2 * left {
+            self.lean_right(site);
+        } else if bond > 2 * right {
+            self.lean_left(site + 1);
+        }
+        true
     }
 
     /// Applies a matrix to sites `first..first + count`; the first is the lowest bit.
@@ -160,23 +251,20 @@ impl Chain {
         let (mut left, mut rest, mut width) = (whole.left, new, bits * whole.right);
         for site in first..first + count - 1 {
             width /= 2;
-            let matrix = columns(&rest, 2 * left, width);
-            let parts = singular(&matrix);
-            let total: f64 = parts.iter().map(|p| p.0).sum();
-            let wanted = parts.iter().take_while(|p| p.0 > NOTHING * total).count();
-            let keep = wanted.clamp(1, self.bond);
-            let lost: f64 = parts.iter().skip(keep).map(|p| p.0).sum::<f64>() / total;
-            if wanted > keep {
-                self.distance += (2.0 * lost).sqrt();
-            }
-            let basis: Columns = parts.into_iter().take(keep).map(|p| p.1).collect();
-            rest = project(&basis, &matrix);
-            if lost > 0.0 {
-                let scale = 1.0 / (1.0 - lost).sqrt();
+            let parts = factor::cut(&rest, 2 * left, width, self.bond, self.cuts);
+            rest = parts.rest;
+            if parts.lost > 0.0 {
+                self.cuts = true;
+                self.distance += (2.0 * parts.lost).sqrt();
+                let scale = 1.0 / (1.0 - parts.lost).sqrt();
                 rest.iter_mut().for_each(|x| *x *= scale);
             }
-            self.sites[site] = isometry(&basis, left);
-            left = basis.len();
+            self.sites[site] = Site {
+                left,
+                right: parts.inner,
+                cells: parts.basis,
+            };
+            left = parts.inner;
         }
         self.sites[first + count - 1] = Site {
             left,
@@ -204,6 +292,10 @@ impl Chain {
             return;
         }
         let count = gate.qubits.len();
+        if count == 1 {
+            let site = self.place[gate.qubits[0] as usize];
+            return self.turn(site, &gate.target_matrix().controlled(gate.controls));
+        }
         let mut order: Vec<usize> = (0..count).collect();
         order.sort_by_key(|&i| self.place[gate.qubits[i] as usize]);
         // The others come to the one in the middle.
@@ -237,7 +329,10 @@ impl Chain {
                 cells[place(row) * size + place(column)] = matrix.at(row, column);
             }
         }
-        if let Some(matrix) = crate::ir::Matrix::new(size, cells) {
+        let Some(matrix) = crate::ir::Matrix::new(size, cells) else {
+            return;
+        };
+        if count > 2 || self.centred || !self.grow(home - middle, &matrix) {
             self.apply_at(home - middle, count, &matrix);
         }
     }
@@ -254,43 +349,6 @@ impl Chain {
         }
         after
     }
-}
-
-/// `basis^dagger * matrix`, row by row.
-fn project(basis: &Columns, matrix: &Columns) -> Vec<C64> {
-    let mut out = Vec::with_capacity(basis.len() * matrix.len());
-    for q in basis {
-        for m in matrix {
-            out.push(q.iter().zip(m).map(|(a, b)| a.conj() * b).sum());
-        }
-    }
-    out
-}
-
-fn isometry(basis: &Columns, left: usize) -> Site {
-    let right = basis.len();
-    let mut cells = vec![C64::ZERO; 2 * left * right];
-    for (c, column) in basis.iter().enumerate() {
-        for (r, &x) in column.iter().enumerate() {
-            cells[r * right + c] = x;
-        }
-    }
-    Site { left, right, cells }
-}
-
-/// The product of two matrices, row by row.
-fn multiply(a: &[C64], rows: usize, inner: usize, b: &[C64], width: usize) -> Vec<C64> {
-    let mut out = vec![C64::ZERO; rows * width];
-    for row in 0..rows {
-        let target = &mut out[row * width..(row + 1) * width];
-        for k in 0..inner {
-            let factor = a[row * inner + k];
-            for (t, x) in target.iter_mut().zip(&b[k * width..(k + 1) * width]) {
-                *t += factor * x;
-            }
-        }
-    }
-    out
 }
 
 impl Method for Chain {
