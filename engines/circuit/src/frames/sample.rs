@@ -121,34 +121,36 @@ pub fn sample(
         }
         Ok(block)
     };
-    let threads = request.threads.max(1) as u64;
-    let mut next = 0;
-    while next < blocks {
-        let end = blocks.min(next + threads);
-        if end - next == 1 {
-            sink(one(next)?)?;
-        } else {
-            let done: Vec<Result<Block, Error>> = std::thread::scope(|scope| {
-                let handles: Vec<_> = (next..end)
-                    .map(|block| {
-                        scope.spawn({
-                            let one = &one;
-                            move || one(block)
-                        })
-                    })
-                    .collect();
-                handles
-                    .into_iter()
-                    .map(|h| h.join().unwrap_or(Err(Error::Numeric("a thread"))))
-                    .collect()
-            });
-            for block in done {
-                sink(block?)?;
-            }
-        }
-        next = end;
+    let threads = (request.threads.max(1) as u64).min(blocks);
+    if threads <= 1 {
+        return (0..blocks).try_for_each(|block| sink(one(block)?));
     }
-    Ok(())
+    std::thread::scope(|scope| {
+        // A thread makes every so-manieth block, and waits with the next one until the last is taken.
+        let made: Vec<_> = (0..threads)
+            .map(|first| {
+                let (give, take) = std::sync::mpsc::sync_channel(0);
+                let one = &one;
+                scope.spawn(move || {
+                    let mut mine = (first..blocks).step_by(threads as usize);
+                    // An error, or nobody who takes, is the end.
+                    mine.all(|block| {
+                        let done = one(block);
+                        let failed = done.is_err();
+                        give.send(done).is_ok() && !failed
+                    });
+                });
+                take
+            })
+            .collect();
+        made.iter()
+            .cycle()
+            .take(blocks as usize)
+            .try_for_each(|take| {
+                let lost = |_| Err(Error::Numeric("a thread"));
+                sink(take.recv().unwrap_or_else(lost)?)
+            })
+    })
 }
 
 /// How often what came up.
