@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
 use crate::{
-    circuit, container, credential, crypto, entropy, keys, learn, ledger, resource, security,
+    circuit, container, credential, crypto, entropy, job, keys, learn, ledger, resource, security,
     status, steppps, wave,
 };
 
@@ -17,7 +17,7 @@ Exit status:
   2  wrong usage, or an argument that the service refused
   3  the bus or a service that is needed is not running
   4  not authorised
-  5  no such key, alert, response, decision, process, unit or dimension
+  5  no such key, container, job, alert, response, decision, process, unit or dimension
   6  not supported or not available on this host
   7  the signature, ledger, seal or proof does not verify, or what was sealed does not open
 
@@ -85,7 +85,7 @@ pub enum Command {
     /// Transform waveforms, carry messages as light; needs no service but for signing
     #[command(subcommand)]
     Wave(wave::WaveCommand),
-    /// Seal data in containers with a history, open and verify them; only sealing needs a service
+    /// Seal data in containers with a history, open, verify and register them; opening needs no service
     #[command(subcommand)]
     Container(container::ContainerCommand),
     /// Watch and handle alerts, look at rules and coverage
@@ -102,6 +102,9 @@ pub enum Command {
     /// Run, explain, draw and time quantum circuits
     #[command(subcommand)]
     Circuit(circuit::CircuitCommand),
+    /// Look at, wait for and end what quantumd works on; fetch what came of it
+    #[command(subcommand)]
+    Job(job::JobCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -11,6 +11,7 @@ mod crypto;
 mod entropy;
 mod error;
 mod generate;
+mod job;
 mod keys;
 mod learn;
 mod ledger;

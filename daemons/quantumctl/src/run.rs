@@ -10,7 +10,7 @@ use crate::{
     cli::{Cli, Command},
     container, credential, crypto, entropy,
     error::Error,
-    generate, keys, learn, ledger,
+    generate, job, keys, learn, ledger,
     output::{self, Output},
     resource, security, status, steppps,
     text::style::Style,
@@ -96,6 +96,7 @@ async fn run(cli: Cli) -> Result<(), Error> {
         Command::Container(command) => container::run(&bus, &output, command).await,
         Command::Wave(command) => wave::run(&bus, &output, command).await,
         Command::Circuit(command) => circuit::run(&bus, &output, command).await,
+        Command::Job(command) => job::run(&bus, &output, command).await,
         Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }
 }

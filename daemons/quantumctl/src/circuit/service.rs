@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{IsTerminal, Read, Write};
+use std::io::Write;
 use std::os::fd::AsFd;
 
 use quantumos_dbus::{Circuits1Proxy, Job1Proxy};
@@ -16,6 +16,7 @@ use super::model::{Result as RunResult, Timing};
 use super::render;
 use crate::bus::Bus;
 use crate::error::Error;
+use crate::job;
 use crate::output::Output;
 
 /// A job that was left behind.
@@ -95,39 +96,15 @@ fn options(args: &RunArgs) -> Result<HashMap<&'static str, Variant<'static>>, Er
     Ok(options)
 }
 
-/// Waits for a job, with a bar on a terminal; its result, and how long it took.
+/// Waits for a job; its result, and how long it took.
 async fn follow(bus: &Bus, path: OwnedObjectPath) -> Result<(Vec<u8>, String, f64), Error> {
     let job = Job1Proxy::builder(bus.connection())
         .path(path)
+        .cache_properties(zbus::proxy::CacheProperties::No)
         .build()
         .await?;
-    let mut waits = Box::pin(job.wait());
-    let mut shown = false;
-    loop {
-        let pause = tokio::time::sleep(std::time::Duration::from_millis(250));
-        tokio::select! {
-            ended = &mut waits => {
-                ended?;
-                break;
-            }
-            () = pause => {
-                if std::io::stderr().is_terminal() {
-                    let part = job.progress().await.unwrap_or_default();
-                    let full = (part * 40.0) as usize;
-                    eprint!("\r{}{} {:3.0} %", "█".repeat(full), "░".repeat(40 - full), part * 100.0);
-                    shown = true;
-                }
-            }
-        }
-    }
-    if shown {
-        eprint!("\r{:48}\r", "");
-    }
-    let (result, media_type) = job.result().await?;
-    let mut bytes = Vec::new();
-    File::from(std::os::fd::OwnedFd::from(result))
-        .read_to_end(&mut bytes)
-        .map_err(|error| Error::Answer(error.to_string()))?;
+    job::wait(&job).await?;
+    let (bytes, media_type) = job::result(&job).await?;
     let (from, to) = (job.created_at().await?, job.ended_at().await?);
     Ok((bytes, media_type, to.saturating_sub(from) as f64 / 1e6))
 }

@@ -6,8 +6,12 @@ use clap::{Args, ValueHint};
 use quantumos_resonance::container::{Broken, Id, Manager};
 use serde::Serialize;
 
-use super::file::{self, Container, MlDsa87};
+use super::{
+    file::{self, Container, MlDsa87},
+    register,
+};
 use crate::{
+    bus::Bus,
     crypto::{numbers, read_file},
     error::Error,
     output::Output,
@@ -26,6 +30,21 @@ pub struct VerifyArgs {
     /// File with a waveform to check against it too
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     waveform: Option<PathBuf>,
+    /// Have quantumd verify it, against the ancestors that are registered there
+    #[arg(long, conflicts_with = "ancestors")]
+    registered: bool,
+}
+
+impl VerifyArgs {
+    /// Whether quantumd is to do it.
+    pub fn online(&self) -> bool {
+        self.registered
+    }
+}
+
+/// Has quantumd verify a container.
+pub async fn verify_registered(bus: &Bus, output: &Output, args: &VerifyArgs) -> Result<(), Error> {
+    register::verify(bus, output, &args.container, args.waveform.as_deref()).await
 }
 
 /// A container as JSON has it.
