@@ -8,6 +8,7 @@ mod dimensions;
 mod keys;
 mod learning;
 mod ledger;
+mod outputs;
 mod resource;
 mod responses;
 mod security;
