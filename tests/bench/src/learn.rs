@@ -15,7 +15,7 @@ use crate::{Failure, Print};
 const WINDOWS: u64 = 10_000;
 const UNITS: u64 = 40;
 const RUNS: usize = 5;
-const SEED: u64 = 2026;
+pub(crate) const SEED: u64 = 2026;
 
 /// Measures.
 ///
@@ -105,7 +105,7 @@ fn median(figures: &mut [f64]) -> f64 {
 }
 
 /// What a host of so many units does in a minute, each unit with habits of its own and some variety.
-fn window(number: u64) -> Window {
+pub(crate) fn window(number: u64) -> Window {
     let unit = number % UNITS;
     let draw = |what: u64, below: u64| token::sequence(&[number, what]) % below;
     let mut counter = Counter::new(512);

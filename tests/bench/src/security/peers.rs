@@ -53,6 +53,13 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
+/// Whether the process that the kernel takes for auditd is not there, or another by now: after one was killed the
+/// kernel keeps its number until it has something to send.
+fn is_nobody(pid: &str) -> bool {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    pid == "0" || name.trim() != "auditd"
+}
+
 /// auditd with rules of ours.
 pub struct Auditd {
     daemon: Child,
@@ -64,7 +71,8 @@ impl Auditd {
     pub fn start(say: bool) -> Result<Option<Self>, Failure> {
         let status = output("auditctl", &["-s"]).unwrap_or_default();
         let rules = output("auditctl", &["-l"]).unwrap_or_default();
-        let free = status.lines().any(|line| line == "pid 0") && rules.contains("No rules");
+        let holder = status.lines().find_map(|line| line.strip_prefix("pid "));
+        let free = holder.is_some_and(is_nobody) && rules.contains("No rules");
         if !free {
             if say {
                 eprintln!("skipped: auditd: not installed, or in use");
@@ -128,6 +136,14 @@ impl Drop for Auditd {
     fn drop(&mut self) {
         let _ = output("auditctl", &["-D"]);
         let _ = output("auditctl", &["-e", "0"]);
+        // Asked to end, it tells the kernel that it has gone.
+        let pid = self.daemon.id().to_string();
+        if output("kill", &["-TERM", &pid]).is_some() {
+            let deadline = Instant::now() + Duration::from_secs(5);
+            while matches!(self.daemon.try_wait(), Ok(None)) && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
         end(&mut self.daemon);
     }
 }

@@ -110,7 +110,7 @@ fn on_processor() -> Result<u64, Failure> {
     Ok(first.parse()?)
 }
 
-fn collect(folder: &Path, out: &mut Vec<(String, String)>) -> Result<(), Failure> {
+pub(super) fn collect(folder: &Path, out: &mut Vec<(String, String)>) -> Result<(), Failure> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {

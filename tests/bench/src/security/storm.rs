@@ -1,4 +1,5 @@
-//! A storm of events at a given rate, with producers and reader on two processors: what of it is lost. The reader
+//! A storm of events at a given rate, with producers and reader on two processors: what of it is lost. And beyond what
+//! two can cause, with the producers on the others and the reader on its two: the curve of what is dropped. The reader
 //! does what the daemon's does: it decodes, keeps the processes, and asks the whole pack of rules.
 
 use std::net::{Ipv4Addr, UdpSocket};
@@ -21,43 +22,63 @@ const STORM: Duration = Duration::from_millis(1500);
 const TRIES: usize = 5;
 /// Events a second.
 const RATES: [u64; 5] = [200_000, 300_000, 400_000, 600_000, 800_000];
-/// Threads that cause them.
+/// Events a second beyond.
+const BEYOND: [u64; 5] = [400_000, 600_000, 800_000, 1_200_000, 1_600_000];
+/// Threads that cause them on two processors.
 const PRODUCERS: u64 = 2;
 
 /// Measures, and prints how much of each rate is lost.
 pub fn measure(print: Print<'_>) -> Result<(), Failure> {
     let before = sched_getaffinity(Pid::from_raw(0))?;
+    let (two, others) = parted(&before)?;
     // Threads that are started later inherit it.
-    sched_setaffinity(Pid::from_raw(0), &two_of(&before)?)?;
-    let measured = rates(print);
+    sched_setaffinity(Pid::from_raw(0), &two)?;
+    let measured = rates(print, "security.storm", &RATES, &two, PRODUCERS).and_then(|()| {
+        let count = (0..CpuSet::count()).filter(|cpu| others.is_set(*cpu).unwrap_or(false));
+        match count.count() as u64 {
+            0 => {
+                eprintln!("skipped: no processors for a storm beyond what two can cause");
+                Ok(())
+            }
+            count => rates(print, "security.storm.beyond", &BEYOND, &others, count),
+        }
+    });
     sched_setaffinity(Pid::from_raw(0), &before)?;
     measured
 }
 
-fn two_of(all: &CpuSet) -> Result<CpuSet, Failure> {
-    let mut two = CpuSet::new();
+/// Two processors, and the others.
+fn parted(all: &CpuSet) -> Result<(CpuSet, CpuSet), Failure> {
+    let (mut two, mut others) = (CpuSet::new(), CpuSet::new());
     let there = (0..CpuSet::count()).filter(|cpu| all.is_set(*cpu).unwrap_or(false));
-    for cpu in there.take(2) {
-        two.set(cpu)?;
+    for (number, cpu) in there.enumerate() {
+        let set = if number < 2 { &mut two } else { &mut others };
+        set.set(cpu)?;
     }
-    Ok(two)
+    Ok((two, others))
 }
 
-fn rates(print: Print<'_>) -> Result<(), Failure> {
-    for rate in RATES {
+fn rates(
+    print: Print<'_>,
+    name: &str,
+    rates: &[u64],
+    on: &CpuSet,
+    producers: u64,
+) -> Result<(), Failure> {
+    for &rate in rates {
         let (mut lost, mut reached) = (Vec::new(), Vec::new());
         for _ in 0..TRIES {
-            let (caused, missed, elapsed) = storm(rate)?;
+            let (caused, missed, elapsed) = storm(rate, on, producers)?;
             lost.push(missed as f64 * 100.0 / caused.max(1) as f64);
             reached.push(caused as f64 / elapsed.as_secs_f64());
         }
         let (lost, reached) = (super::median(lost), super::median(reached));
-        let name = format!("security.storm.{}k", rate / 1000);
+        let name = format!("{name}.{}k", rate / 1000);
         print(&format!("{name}.reached"), reached, "events/s", "", None);
         print(&format!("{name}.lost"), lost, "%", "", None);
-        // More can't be caused on two processors; a higher rate would say the same.
+        // A higher rate would say the same.
         if reached < rate as f64 * 0.8 {
-            eprintln!("security.storm: two processors cause no more than {reached:.0} events/s");
+            eprintln!("{name}: these processors cause no more than {reached:.0} events/s");
             return Ok(());
         }
     }
@@ -65,7 +86,7 @@ fn rates(print: Print<'_>) -> Result<(), Failure> {
 }
 
 /// Events caused and lost, and how long it took to cause them.
-fn storm(rate: u64) -> Result<(u64, u64, Duration), Failure> {
+fn storm(rate: u64, on: &CpuSet, count: u64) -> Result<(u64, u64, Duration), Failure> {
     let settings = Settings {
         classes: [Class::Connect].into(),
         ignore_self: false,
@@ -86,10 +107,13 @@ fn storm(rate: u64) -> Result<(u64, u64, Duration), Failure> {
     detector.scan();
 
     let stop = Arc::new(AtomicBool::new(false));
-    let producers: Vec<_> = (0..PRODUCERS)
+    let producers: Vec<_> = (0..count)
         .map(|_| {
-            let stop = Arc::clone(&stop);
-            std::thread::spawn(move || produce(rate / PRODUCERS, &stop))
+            let (stop, on) = (Arc::clone(&stop), *on);
+            std::thread::spawn(move || {
+                sched_setaffinity(Pid::from_raw(0), &on)?;
+                produce(rate / count, &stop)
+            })
         })
         .collect();
     let (start, mut alerts) = (Instant::now(), 0_u64);
