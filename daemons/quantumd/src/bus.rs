@@ -119,7 +119,8 @@ impl Shared {
         let ledger =
             KeyLog::new(&state).map_err(|error| zbus::Error::Failure(error.to_string()))?;
         let audit = Audit::new(vec![Box::new(ledger.clone())]);
-        let host = crate::circuit::Host::new(&context.connection, settings.circuits.clone());
+        let host =
+            crate::circuit::Host::new(&context.connection, settings.circuits.clone(), &state);
         let shared = Arc::new(Self {
             jobs,
             containers: Containers::new(&state),

@@ -2,6 +2,7 @@
 //! quantumd's side of it, `wire` what they say to each other.
 
 mod host;
+mod keeper;
 pub mod runner;
 pub mod wire;
 

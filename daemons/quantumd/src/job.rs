@@ -161,6 +161,12 @@ impl Job {
 pub struct Worker(Arc<Job>);
 
 impl Worker {
+    /// User id of who started it.
+    #[must_use]
+    pub fn owner(&self) -> u32 {
+        self.0.owner
+    }
+
     /// Says that the work begins.
     pub fn running(&self) {
         self.0.status.send_if_modified(|status| {

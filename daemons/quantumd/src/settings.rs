@@ -75,6 +75,8 @@ pub struct CircuitSettings {
     pub memory_max: u64,
     /// Seconds that one circuit may run.
     pub run_seconds: u64,
+    /// After so many seconds a circuit stores what it has done, again and again; 0 for never.
+    pub checkpoint_seconds: u64,
     /// Where systemd listens and starts a unit for each connection.
     pub socket: PathBuf,
     /// The program that runs a circuit where nobody listens there.
@@ -86,6 +88,7 @@ impl Default for CircuitSettings {
         Self {
             memory_max: 0,
             run_seconds: 3600,
+            checkpoint_seconds: 30,
             socket: "/run/quantumos/circuits.sock".into(),
             runner: "/usr/libexec/quantumos/quantum-circuit".into(),
         }
@@ -144,6 +147,12 @@ impl Validate for Settings {
         if !(1..=604_800).contains(&circuits.run_seconds) {
             return Err(Invalid::new("circuits.run-seconds", "1 to 604800 seconds"));
         }
+        if circuits.checkpoint_seconds > 604_800 {
+            return Err(Invalid::new(
+                "circuits.checkpoint-seconds",
+                "0 to 604800 seconds",
+            ));
+        }
         for (key, path) in [
             ("circuits.socket", &circuits.socket),
             ("circuits.runner", &circuits.runner),
@@ -174,9 +183,12 @@ mod tests {
     fn defaults_are_valid_and_bad_values_are_named() {
         Settings::default().validate().unwrap();
         type Case = (&'static str, fn(&mut Settings));
-        let cases: [Case; 13] = [
+        let cases: [Case; 14] = [
             ("circuits.memory-max", |s| s.circuits.memory_max = 1),
             ("circuits.run-seconds", |s| s.circuits.run_seconds = 0),
+            ("circuits.checkpoint-seconds", |s| {
+                s.circuits.checkpoint_seconds = 1_000_000;
+            }),
             ("circuits.socket", |s| s.circuits.socket = "here".into()),
             ("circuits.runner", |s| s.circuits.runner = PathBuf::new()),
             ("tpm.tcti", |s| s.tpm.tcti = "banana".into()),

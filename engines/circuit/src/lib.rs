@@ -11,6 +11,7 @@ pub mod frames;
 pub mod gradient;
 pub mod ir;
 pub mod json;
+mod kept;
 pub mod method;
 pub mod mps;
 pub mod qasm;

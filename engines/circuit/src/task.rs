@@ -150,7 +150,8 @@ impl Task {
         } else if self.per_shot {
             2 * bits * u128::from(request.shots)
         } else {
-            2 * bits * u128::from(request.shots.min(1 << 20))
+            // Twice: a long run keeps what it has done until that is stored.
+            4 * bits * u128::from(request.shots.min(1 << 20))
         };
         Ok(Ready {
             bytes: fitting(

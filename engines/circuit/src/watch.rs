@@ -1,8 +1,9 @@
-//! How a caller follows a run and stops it: counters that threads share.
+//! How a caller follows a run and stops it: counters that threads share, and what is kept for a later run.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::Error;
+use crate::kept::Kept;
 
 /// Progress and cancellation of a run.
 #[derive(Debug, Default)]
@@ -12,9 +13,30 @@ pub struct Watch {
     all: AtomicU64,
     /// Whether work is counted in steps of shots, not by the methods.
     by_steps: AtomicBool,
+    kept: Option<Kept>,
 }
 
 impl Watch {
+    /// One that keeps the shots that are done, for another run of the same circuit and request to go on
+    /// from, and begins with the lines that an earlier run gave.
+    #[must_use]
+    pub fn keeping(lines: &[String]) -> Self {
+        Self {
+            kept: Some(Kept::new(lines)),
+            ..Self::default()
+        }
+    }
+
+    /// What was done since this was asked before: lines of at most 60 KiB, to be stored in any order.
+    #[must_use]
+    pub fn fresh(&self) -> Vec<String> {
+        self.kept.as_ref().map(Kept::lines).unwrap_or_default()
+    }
+
+    pub(crate) fn kept(&self) -> Option<&Kept> {
+        self.kept.as_ref()
+    }
+
     /// Asks the run to stop; it ends with [`Error::Cancelled`] soon.
     pub fn cancel(&self) {
         self.stop.store(true, Ordering::Relaxed);

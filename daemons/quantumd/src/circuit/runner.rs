@@ -14,7 +14,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What a process takes besides what the engine counts: its code, threads, texts.
@@ -55,35 +55,51 @@ fn serve(stream: UnixStream) -> io::Result<()> {
     send(&stream, &here)?;
     let mut lines = Lines::new(&stream, TASK_MAX);
     let file = lines.file()?;
-    let Some(Order::Plan { work, most }) = lines.message()? else {
+    let Some(Order::Plan { work, most, kept }) = lines.message()? else {
         return Ok(());
     };
     let available = available.min(most);
-    let watch = Arc::new(Watch::default());
+    let watch = Arc::new(Watch::keeping(&kept));
+    drop(kept);
+    let voice = Arc::new(Mutex::new(()));
     let done = prepare(work, available).and_then(|(plan, job)| {
         let go = |error: io::Error| (Failure::Internal, error.to_string());
         send(&stream, &plan).map_err(go)?;
-        let Some(Order::Go { bytes, confine }) = lines.message().map_err(go)? else {
+        let Some(Order::Go {
+            bytes,
+            confine,
+            keep_seconds,
+        }) = lines.message().map_err(go)?
+        else {
             return Err((Failure::Cancelled, "nobody waits".to_owned()));
         };
         if confine {
             setrlimit(Resource::RLIMIT_DATA, bytes, bytes).map_err(|e| go(e.into()))?;
         }
-        attend(&stream, &watch).map_err(go)?;
+        let keep = (keep_seconds > 0).then(|| Duration::from_secs(keep_seconds));
+        attend(&stream, &watch, &voice, keep).map_err(go)?;
         job.run(&watch, file)
     });
+    // Nothing of the other thread's may come between the parts of this.
+    let _speaks = voice.lock().unwrap_or_else(PoisonError::into_inner);
     match done {
         Ok(media_type) => send(&stream, &Report::Done(media_type.to_owned())),
         Err((kind, message)) => send(&stream, &Report::Failed { kind, message }),
     }
 }
 
-/// Tells progress from a thread of its own, and ends the process when nobody listens any more.
-fn attend(stream: &UnixStream, watch: &Arc<Watch>) -> io::Result<()> {
-    let (mut stream, watch) = (stream.try_clone()?, watch.clone());
+/// Tells progress and what is done from a thread of its own, and ends the process when nobody listens any
+/// more.
+fn attend(
+    stream: &UnixStream,
+    watch: &Arc<Watch>,
+    voice: &Arc<Mutex<()>>,
+    keep: Option<Duration>,
+) -> io::Result<()> {
+    let (mut stream, watch, voice) = (stream.try_clone()?, watch.clone(), voice.clone());
     stream.set_read_timeout(Some(PAUSE))?;
     std::thread::spawn(move || {
-        let mut told = 0.0;
+        let (mut told, mut stored) = (0.0, Instant::now());
         loop {
             let waits = |error: &io::Error| {
                 use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
@@ -91,11 +107,19 @@ fn attend(stream: &UnixStream, watch: &Arc<Watch>) -> io::Result<()> {
             };
             // quantumd says nothing more: only the end of the connection can be read.
             let mut here = stream.read(&mut [0]).is_err_and(|error| waits(&error));
+            let speaks = voice.lock().unwrap_or_else(PoisonError::into_inner);
+            if keep.is_some_and(|pause| stored.elapsed() >= pause) {
+                stored = Instant::now();
+                for line in watch.fresh() {
+                    here &= send(&stream, &Report::Keep(line)).is_ok();
+                }
+            }
             let progress = watch.progress();
             if progress > told {
                 told = progress;
                 here &= send(&stream, &Report::Progress(progress)).is_ok();
             }
+            drop(speaks);
             if !here {
                 std::process::exit(0);
             }

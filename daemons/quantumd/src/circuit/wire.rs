@@ -35,6 +35,9 @@ pub enum Order {
         work: Work,
         /// Bytes.
         most: u64,
+        /// What an earlier process said of the same work with `Keep`, to go on from there.
+        #[serde(default)]
+        kept: Vec<String>,
     },
     /// Begin, with that many bytes; `confine` where no unit holds the process to them.
     Go {
@@ -42,6 +45,9 @@ pub enum Order {
         bytes: u64,
         /// Whether it has to limit itself.
         confine: bool,
+        /// Seconds from one `Keep` to the next; 0 for none.
+        #[serde(default)]
+        keep_seconds: u64,
     },
 }
 
@@ -64,6 +70,8 @@ pub enum Report {
     },
     /// How much is done, from 0 to 1.
     Progress(f64),
+    /// A part of the work that is done, for another process to go on from: to be stored, not to be understood.
+    Keep(String),
     /// The result is in the file; its media type.
     Done(String),
     /// It did not work.
@@ -230,13 +238,18 @@ mod tests {
             max_qubits: 5,
             full: true,
         };
-        let order = Order::Plan { work, most: 9 };
+        let order = Order::Plan {
+            work,
+            most: 9,
+            kept: vec!["[]".to_owned()],
+        };
         send_with(&a, &order, &file).unwrap();
         send(
             &a,
             &Order::Go {
                 bytes: 7,
                 confine: true,
+                keep_seconds: 3,
             },
         )
         .unwrap();
@@ -250,7 +263,8 @@ mod tests {
             go,
             Some(Order::Go {
                 bytes: 7,
-                confine: true
+                confine: true,
+                keep_seconds: 3,
             })
         );
         (&a).write_all(b"{\"Dance\":1}\n").unwrap();

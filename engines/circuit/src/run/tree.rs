@@ -7,6 +7,7 @@ use super::program::{Step, steps};
 use super::results::{Outcome, text};
 use super::shots::{Shot, Shots};
 use crate::ir::{Base, Channel, Gate};
+use crate::kept::Kept;
 use crate::method::Method;
 use crate::{Error, Watch};
 
@@ -41,6 +42,12 @@ impl Shots<'_> {
         let state = fresh(1)?;
         let bytes = state.bytes();
         drop(state);
+        // What an earlier run has done already.
+        let words = (self.shown.bits as usize).div_ceil(64);
+        let kept = watch.kept().filter(|_| Kept::takes(shots, words));
+        let earlier = kept.map(|k| k.earlier(shots, words)).unwrap_or_default();
+        watch.advance_steps((program.len() as u64).saturating_mul(earlier.len() as u64));
+        let is_done = |number: usize| earlier.binary_search_by_key(&number, |e| e.0).is_ok();
         // Small states: one thread a share of the shots. Large ones: all threads on each state.
         let fit = u128::from(self.request.available) / bytes.max(1);
         let shares = if self.circuit.qubits <= 16 {
@@ -57,7 +64,9 @@ impl Shots<'_> {
             let end = shots * (first + 1) / shares;
             self.tree(
                 &program,
-                shots * first / shares..end,
+                (shots * first / shares..end)
+                    .filter(|&n| !is_done(n))
+                    .collect(),
                 waiting,
                 &|| fresh(inner),
                 watch,
@@ -80,6 +89,7 @@ impl Shots<'_> {
         for part in results {
             all.extend(part?);
         }
+        all.extend(earlier);
         all.sort_by_key(|s| s.0);
         let mut counts: BTreeMap<Vec<u64>, u64> = BTreeMap::new();
         for (_, bits) in all {
@@ -98,14 +108,21 @@ impl Shots<'_> {
     fn tree<M: Method>(
         &self,
         program: &[Step],
-        range: std::ops::Range<usize>,
+        // Shots that found no room for a state of their own start over: their streams do, too.
+        mut again: Vec<usize>,
         waiting: u128,
         fresh: &dyn Fn() -> Result<M, Error>,
         watch: &Watch,
     ) -> Result<Done, Error> {
-        let mut done = Vec::with_capacity(range.len());
-        // Shots that found no room for a state of their own start over: their streams do, too.
-        let mut again: Vec<usize> = range.collect();
+        let mut done = Vec::with_capacity(again.len());
+        let kept = watch.kept();
+        let kept = kept.filter(|_| {
+            let words = (self.shown.bits as usize).div_ceil(64);
+            Kept::takes(
+                usize::try_from(self.request.shots).unwrap_or(usize::MAX),
+                words,
+            )
+        });
         while !again.is_empty() {
             let shots = again.drain(..).map(|i| self.shot(i)).collect();
             let mut stack = vec![Branch {
@@ -117,9 +134,13 @@ impl Shots<'_> {
             while let Some(branch) = stack.pop() {
                 watch.check()?;
                 let room = usize::try_from(waiting).unwrap_or(usize::MAX);
+                let before = done.len();
                 self.branch(
                     program, branch, room, &mut stack, &mut again, &mut done, watch,
                 )?;
+                if let Some(kept) = kept {
+                    kept.add(done[before..].iter().map(|(number, bits)| (*number, bits)));
+                }
             }
         }
         Ok(done)
