@@ -222,3 +222,28 @@ fn a_surface_code_is_sampled_in_stims_format() {
         "{message}"
     );
 }
+
+#[test]
+fn programs_of_stim_are_explained_and_drawn() {
+    let text = "R 0 1\nH 0\nCX 0 1\nX_ERROR(0.1) 1\nM 0 1\nDETECTOR rec[-1] rec[-2]\n";
+    let mut file = tempfile::Builder::new().suffix(".stim").tempfile().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    let path = file.path().to_str().unwrap();
+    let explained = json(&["--json", "circuit", "explain", path], "");
+    assert_eq!(
+        (&explained["method"], &explained["detectors"]),
+        (&Json::from("stabilizer"), &Json::from(1))
+    );
+    let drawn = json(
+        &[
+            "--json", "circuit", "draw", "-", "--format", "stim", "--width", "60",
+        ],
+        text,
+    );
+    let drawn = drawn["text"].as_str().unwrap();
+    assert!(drawn.contains("⊕") && drawn.contains("≈X"), "{drawn}");
+    let refused = ctl(&["circuit", "run", path], "");
+    let message = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(message.contains("circuit sample"), "{message}");
+}

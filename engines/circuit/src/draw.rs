@@ -1,10 +1,16 @@
 //! Circuits as text: a line a qubit, gates from left to right, folded to a width.
 
+mod control;
+mod stim;
+
 use crate::Error;
-use crate::ir::{Base, Circuit, Gate, Op};
+use crate::frames::Program;
+use crate::ir::{Base, Circuit, Gate};
 
 /// The most operations that are drawn.
 pub const OPERATIONS_MAX: usize = 20_000;
+/// The most qubits.
+const QUBITS_MAX: usize = 1000;
 
 /// One operation as it is drawn: what stands on which line.
 struct Symbol {
@@ -14,30 +20,59 @@ struct Symbol {
     connected: bool,
 }
 
-/// Draws a circuit in lines of at most `width` columns.
+/// Draws a circuit in lines of at most `width` columns. Blocks of control stand between a column that opens
+/// them and one that closes them.
 ///
 /// # Errors
 /// [`Error::Limit`] for more operations than [`OPERATIONS_MAX`] or qubits than lines make sense for.
 pub fn text(circuit: &Circuit, width: usize) -> Result<String, Error> {
-    for (what, got, limit) in [
-        ("operations of a drawing", circuit.ops.len(), OPERATIONS_MAX),
-        ("qubits of a drawing", circuit.qubits as usize, 1000),
-    ] {
-        if got > limit {
-            return Err(Error::Limit {
-                what,
-                got: got as u128,
-                limit: limit as u128,
-            });
-        }
-    }
+    within("qubits of a drawing", circuit.qubits as usize, QUBITS_MAX)?;
+    let mut symbols = Vec::new();
+    control::symbols(&circuit.ops, circuit, &mut symbols)?;
     let names: Vec<String> = circuit
         .qubit_registers
         .iter()
         .flat_map(|r| (0..r.size).map(move |i| format!("{}[{i}]: ", r.name)))
         .collect();
+    Ok(drawn(symbols, circuit.qubits, &names, width))
+}
+
+/// The same for a program in stim's format; the last line counts what no line of a qubit shows.
+///
+/// # Errors
+/// As [`text`].
+pub fn program(program: &Program, width: usize) -> Result<String, Error> {
+    within("qubits of a drawing", program.qubits as usize, QUBITS_MAX)?;
+    let mut symbols = Vec::new();
+    stim::symbols(program.steps(), program.qubits, &mut symbols)?;
+    let names: Vec<String> = (0..program.qubits).map(|i| format!("{i}: ")).collect();
+    let mut out = drawn(symbols, program.qubits, &names, width);
+    out.push_str(&format!(
+        "{} measurements, {} detectors, {} observables\n",
+        program.measurements, program.detectors, program.observables
+    ));
+    Ok(out)
+}
+
+fn within(what: &'static str, got: usize, limit: usize) -> Result<(), Error> {
+    if got <= limit {
+        return Ok(());
+    }
+    Err(Error::Limit {
+        what,
+        got: got as u128,
+        limit: limit as u128,
+    })
+}
+
+fn push(out: &mut Vec<Symbol>, symbol: Symbol) -> Result<(), Error> {
+    out.push(symbol);
+    within("operations of a drawing", out.len(), OPERATIONS_MAX)
+}
+
+fn drawn(symbols: Vec<Symbol>, qubits: u32, names: &[String], width: usize) -> String {
     let margin = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
-    let columns = layers(circuit);
+    let columns = layers(symbols, qubits);
     let mut out = String::new();
     let mut first = 0;
     loop {
@@ -51,28 +86,19 @@ pub fn text(circuit: &Circuit, width: usize) -> Result<String, Error> {
             used += wide;
             last += 1;
         }
-        fold(
-            &columns[first..last],
-            circuit.qubits,
-            &names,
-            margin,
-            &mut out,
-        );
+        fold(&columns[first..last], qubits, names, margin, &mut out);
         first = last;
         if first >= columns.len() {
-            return Ok(out);
+            return out;
         }
         out.push('\n');
     }
 }
 
-fn layers(circuit: &Circuit) -> Vec<Vec<Symbol>> {
+fn layers(symbols: Vec<Symbol>, qubits: u32) -> Vec<Vec<Symbol>> {
     let mut columns: Vec<Vec<Symbol>> = Vec::new();
-    let mut free = vec![0usize; circuit.qubits as usize];
-    for op in &circuit.ops {
-        let Some(symbol) = symbol(op, circuit) else {
-            continue;
-        };
+    let mut free = vec![0usize; qubits as usize];
+    for symbol in symbols {
         let lines = symbol.low as usize..=symbol.high as usize;
         let at = free[lines.clone()].iter().copied().max().unwrap_or(0);
         free[lines].fill(at + 1);
@@ -84,51 +110,28 @@ fn layers(circuit: &Circuit) -> Vec<Vec<Symbol>> {
     columns
 }
 
-fn symbol(op: &Op, circuit: &Circuit) -> Option<Symbol> {
-    let whole = |text: &str| Symbol {
-        marks: vec![(0, text.to_owned())],
-        low: 0,
-        high: circuit.qubits.saturating_sub(1),
-        connected: true,
-    };
-    let on = |marks: Vec<(u32, String)>, connected| {
+impl Symbol {
+    /// Marks on their lines; nothing where there are none.
+    fn on(marks: Vec<(u32, String)>, connected: bool) -> Option<Self> {
         let low = marks.iter().map(|m| m.0).min()?;
         let high = marks.iter().map(|m| m.0).max()?;
-        Some(Symbol {
+        Some(Self {
             marks,
             low,
             high,
             connected,
         })
-    };
-    match op {
-        Op::Gate(gate) => on(marks(gate), true),
-        Op::Measure { qubit, bit } => on(
-            vec![(*qubit, format!("M→{}", bit_name(circuit, *bit)))],
-            false,
-        ),
-        Op::Reset(qubit) => on(vec![(*qubit, "|0⟩".to_owned())], false),
-        Op::Barrier(qubits) => on(qubits.iter().map(|&q| (q, "░".to_owned())).collect(), false),
-        Op::Noise(_, qubits) => on(qubits.iter().map(|&q| (q, "≈".to_owned())).collect(), true),
-        Op::Assign { .. } | Op::Break | Op::Continue => None,
-        _ if circuit.qubits == 0 => None,
-        Op::If {
-            then, otherwise, ..
-        } => Some(whole(&format!("if[{}/{}]", then.len(), otherwise.len()))),
-        Op::While { body, .. } => Some(whole(&format!("while[{}]", body.len()))),
-        Op::End => Some(whole("end")),
     }
-}
 
-fn bit_name(circuit: &Circuit, bit: u32) -> String {
-    circuit
-        .bit_registers
-        .iter()
-        .find(|r| (r.start..r.start + r.size).contains(&bit))
-        .map_or_else(
-            || bit.to_string(),
-            |r| format!("{}{}", r.name, bit - r.start),
-        )
+    /// One mark over all lines.
+    fn whole(text: &str, qubits: u32) -> Option<Self> {
+        (qubits > 0).then(|| Self {
+            marks: vec![(0, text.to_owned())],
+            low: 0,
+            high: qubits - 1,
+            connected: true,
+        })
+    }
 }
 
 fn marks(gate: &Gate) -> Vec<(u32, String)> {
@@ -292,6 +295,54 @@ q[2]: ────⊕───M→c0────
     fn what_is_too_large_is_not_drawn() {
         let circuit = Circuit::new(5000, 0).unwrap();
         assert!(text(&circuit, 80).is_err());
+        let long = format!("REPEAT 5 {{\n{}}}\n", "H 0\n".repeat(OPERATIONS_MAX));
+        assert!(program(&crate::stim::parse(&long).unwrap(), 80).is_err());
         assert_eq!(text(&Circuit::default(), 80).unwrap(), "");
+    }
+
+    #[test]
+    fn blocks_stand_between_columns() {
+        let text_of = |body: &str| {
+            let head = "OPENQASM 3.0; include \"stdgates.inc\"; qubit[2] q; bit[2] c; bit d;";
+            text(&crate::qasm::parse(&format!("{head} {body}")).unwrap(), 200).unwrap()
+        };
+        let wanted = "\
+q[0]: ─M→d0──if d {──X──} else {─────}──while c > 1 {─────}──
+               │           │         │        │           │
+q[1]: ─────────┼───────────┼──────Z──┼────────┼────────H──┼──
+";
+        let got = text_of(
+            "d = measure q[0]; if (d) { x q[0]; } else { z q[1]; } while (c > 1) { h q[1]; } ",
+        );
+        assert_eq!(got, wanted);
+        for (body, words) in [
+            (
+                "d = measure q[0]; if (c[1] == d && !d) x q[0];",
+                "if c[1] == d && !d {",
+            ),
+            ("if (c == 2) x q[0];", "if c == 2 {"),
+            ("if (-(c + 1) < 3) { end; }", "if -(c + 1) < 3 {"),
+            ("while (d) { break; }", "break"),
+        ] {
+            let got = text_of(body);
+            assert!(got.contains(words), "{body}:\n{got}");
+        }
+    }
+
+    #[test]
+    fn a_program_is_drawn() {
+        let text = "R 0 1 2\nH 0\nREPEAT 3 {\nCX 0 1\nDEPOLARIZE1(0.1) 1\nMR 2\n}\nMPP X0*Z1\nCX rec[-1] 2\nM !2\nDETECTOR rec[-1]";
+        let wanted = "\
+0: ─R──H──repeat 3 {──●─────────────}──MPP:X───────────────
+              │       │             │    │
+1: ─R─────────┼───────⊕───≈─────────┼──MPP:Z───────────────
+              │                     │
+2: ─R─────────┼───────M───R─────────}──X·rec[-1]──!M──
+5 measurements, 1 detectors, 0 observables
+";
+        let got = program(&crate::stim::parse(text).unwrap(), 80).unwrap();
+        let shape = |t: &str| t.replace(['─', ' ', '│', '┼', '\n', '}'], "");
+        assert_eq!(shape(&got), shape(wanted), "{got}");
+        assert!(got.lines().all(|l| l.chars().count() <= 80));
     }
 }

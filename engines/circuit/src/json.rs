@@ -1,5 +1,5 @@
 //! Circuits as JSON: `{"gates":[{"name":"h","target":0},{"name":"cnot","control":0,"target":1}]}`, with
-//! angles, measurements, resets and barriers besides. Errors name the gate by its place in the list.
+//! angles, measurements, resets and barriers besides. Errors name the gate by its place in the list and in the text.
 
 use serde::Deserialize;
 
@@ -106,11 +106,54 @@ pub fn parse(text: &str, qubits: Option<u64>) -> Result<Circuit, Error> {
     let mut circuit = Circuit::new(count, document.bits.unwrap_or(measured))?;
     for (place, entry) in document.gates.iter().enumerate() {
         add(&mut circuit, entry).map_err(|error| match error {
-            Error::Circuit(what) => Error::Circuit(format!("gates[{place}]: {what}")),
-            other => other,
+            Error::Syntax { .. } => error,
+            other => {
+                let (line, column) = place_of(text, place);
+                Error::at(line, column, format!("gates[{place}]: {other}"))
+            }
         })?;
     }
     Ok(circuit)
+}
+
+/// Where the gate of that number starts, in a text that is JSON of this form.
+fn place_of(text: &str, wanted: usize) -> (u32, u32) {
+    let (mut line, mut column, mut depth, mut seen) = (1, 0, 0u32, 0);
+    let (mut quoted, mut escaped, mut in_gates) = (false, false, false);
+    let mut key = String::new();
+    for c in text.chars() {
+        column += 1;
+        if c == '\n' {
+            (line, column) = (line + 1, 0);
+        }
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => {
+                quoted = !quoted;
+                if quoted && depth == 1 {
+                    key.clear();
+                }
+            }
+            _ if quoted => key.push(c),
+            '{' | '[' => {
+                depth += 1;
+                in_gates |= c == '[' && depth == 2 && key == "gates";
+                if in_gates && c == '{' && depth == 3 {
+                    if seen == wanted {
+                        return (line, column);
+                    }
+                    seen += 1;
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                in_gates &= depth >= 2;
+            }
+            _ => {}
+        }
+    }
+    (line, column)
 }
 
 fn add(circuit: &mut Circuit, entry: &Entry) -> Result<(), Error> {

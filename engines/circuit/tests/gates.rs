@@ -200,7 +200,11 @@ fn bad_json_is_refused_with_its_place() {
         ),
         (
             r#"{"gates":[{"name":"h","target":0},{"name":"hh","target":0}]}"#,
-            "gates[1]: unknown gate \"hh\"",
+            "line 1, column 35: gates[1]: unknown gate \"hh\"",
+        ),
+        (
+            "{\"bits\": 2, \"gates\": [\n  {\"name\": \"measure\", \"target\": 0, \"bit\": 1},\n  {\"name\": \"rx\", \"target\": 0}]}",
+            "line 3, column 3: gates[1]: rx has 1 angles, not 0",
         ),
         (r#"{"gates":[{"name":"h","target":-1}]}"#, "invalid value"),
         (

@@ -28,9 +28,8 @@ pub enum CircuitCommand {
 /// A circuit and how to run it.
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// OpenQASM 2 or 3, or JSON; - for standard input
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub file: String,
+    #[command(flatten)]
+    pub source: Source,
     /// How often to run it
     #[arg(long, default_value_t = 1024)]
     pub shots: u64,
@@ -82,12 +81,55 @@ pub struct RunArgs {
     pub detach: bool,
 }
 
+/// Where a circuit is, and how it is written.
+#[derive(Args, Debug)]
+pub struct Source {
+    /// OpenQASM 2 or 3, JSON, or stim's format; - for standard input
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: String,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = FormatName::Auto)]
+    pub format: FormatName,
+}
+
+/// Formats by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FormatName {
+    /// Stim's if the file's name ends so, JSON if it starts with a brace, else OpenQASM
+    Auto,
+    /// OpenQASM 2 or 3
+    Qasm,
+    /// JSON
+    Json,
+    /// Stim's format
+    Stim,
+}
+
+impl Source {
+    /// Whether it is in stim's format.
+    pub fn is_stim(&self) -> bool {
+        match self.format {
+            FormatName::Auto => self.file.ends_with(".stim"),
+            format => format == FormatName::Stim,
+        }
+    }
+
+    /// The format as the service has it.
+    pub fn name(&self) -> &'static str {
+        match self.format {
+            _ if self.is_stim() => "stim",
+            FormatName::Qasm => "qasm",
+            FormatName::Json => "json",
+            _ => "auto",
+        }
+    }
+}
+
 /// What to draw.
 #[derive(Args, Debug)]
 pub struct DrawArgs {
-    /// OpenQASM 2 or 3, or JSON; - for standard input
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub file: String,
+    #[command(flatten)]
+    pub source: Source,
     /// Columns to fold at [default: those of the terminal]
     #[arg(long)]
     pub width: Option<usize>,

@@ -19,6 +19,7 @@ use quantumos_circuit::{Circuit, Watch, draw, json, qasm};
 use crate::bus::Bus;
 use crate::error::Error;
 use crate::output::Output;
+use args::{FormatName, Source};
 use model::{Explanation, Result as RunResult};
 
 /// Runs a command that quantumd is asked for.
@@ -43,7 +44,7 @@ pub fn run_alone(output: &Output, command: &CircuitCommand) -> Option<Result<(),
 fn alone(output: &Output, command: &CircuitCommand) -> Result<(), Error> {
     match command {
         CircuitCommand::Run(args) => {
-            let circuit = args.bound(read(&args.file)?)?;
+            let circuit = args.bound(read(&args.source)?)?;
             let request = args.request(&circuit)?;
             let plan = run::explain(&circuit, &request)?;
             let start = Instant::now();
@@ -51,19 +52,22 @@ fn alone(output: &Output, command: &CircuitCommand) -> Result<(), Error> {
             let result = RunResult::new(&outcome, &plan, &request, start.elapsed());
             output.document(&result, |r| render::result(r, &output.style))
         }
+        CircuitCommand::Explain(args) if args.source.is_stim() => sample::explain(output, args),
         CircuitCommand::Explain(args) => {
-            let circuit = args.bound(read(&args.file)?)?;
+            let circuit = args.bound(read(&args.source)?)?;
             let request: Request = args.request(&circuit)?;
             let plan = run::explain(&circuit, &request)?;
             let explanation = Explanation::new(&circuit, &plan, &request);
             output.document(&explanation, |e| render::explanation(e, &output.style))
         }
         CircuitCommand::Draw(args) => {
-            let circuit = read(&args.file)?;
             let width = args.width.unwrap_or_else(render::terminal_width);
-            let drawing = model::Drawing {
-                text: draw::text(&circuit, width)?,
+            let text = if args.source.is_stim() {
+                draw::program(&sample::read(&args.source.file)?, width)?
+            } else {
+                draw::text(&read(&args.source)?, width)?
             };
+            let drawing = model::Drawing { text };
             output.document(&drawing, |d| d.text.clone())
         }
         CircuitCommand::Sample(args) => sample::run(output, args),
@@ -72,9 +76,20 @@ fn alone(output: &Output, command: &CircuitCommand) -> Result<(), Error> {
 }
 
 /// A circuit from a file or, for `-`, from standard input; JSON if it starts like JSON.
-fn read(file: &str) -> Result<Circuit, Error> {
+fn read(source: &Source) -> Result<Circuit, Error> {
+    let file = &source.file;
+    if source.is_stim() {
+        return Err(Error::Usage(format!(
+            "{file}: circuits in stim's format are sampled: quantumctl circuit sample"
+        )));
+    }
     let text = text(file, qasm::TEXT_MAX)?;
-    let parsed = if text.trim_start().starts_with('{') {
+    let json = match source.format {
+        FormatName::Json => true,
+        FormatName::Auto => text.trim_start().starts_with('{'),
+        _ => false,
+    };
+    let parsed = if json {
         json::parse(&text, None)
     } else {
         qasm::parse(&text)

@@ -8,7 +8,8 @@ use quantumos_circuit::frames::{self, Block, Program, Request};
 use quantumos_circuit::{Error as Engine, Watch, stim};
 use serde::Serialize;
 
-use super::args::{available_memory, bytes, processors, random_seed};
+use super::args::{RunArgs, available_memory, bytes, processors, random_seed};
+use super::render::size;
 use crate::error::Error;
 use crate::output::{self, Output};
 
@@ -60,9 +61,63 @@ struct Sampled {
     seconds: f64,
 }
 
+/// A program from a file or, for `-`, from standard input.
+pub fn read(file: &str) -> Result<Program, Error> {
+    let text = super::text(file, stim::TEXT_MAX)?;
+    stim::parse(&text).map_err(|e| Error::Usage(format!("{file}: {e}")))
+}
+
+/// What sampling would take.
+#[derive(Debug, Serialize)]
+struct Explained {
+    method: &'static str,
+    reason: &'static str,
+    bytes: u64,
+    available: u64,
+    qubits: u32,
+    measurements: u64,
+    detectors: u64,
+    observables: u64,
+}
+
+/// Explains how a program would be sampled.
+pub fn explain(output: &Output, args: &RunArgs) -> Result<(), Error> {
+    let program = read(&args.source.file)?;
+    let request = Request {
+        shots: args.shots,
+        seed: 0,
+        threads: args.threads.unwrap_or_else(processors).max(1),
+        available: args.memory.map_or_else(available_memory, Ok)?,
+        measurements: true,
+    };
+    let needed = frames::bytes_needed(&program, &request);
+    let explained = Explained {
+        method: "stabilizer",
+        reason: "Clifford gates and Pauli noise, sampled by frames, 1024 shots at once",
+        bytes: u64::try_from(needed).unwrap_or(u64::MAX),
+        available: request.available,
+        qubits: program.qubits,
+        measurements: program.measurements,
+        detectors: program.detectors,
+        observables: program.observables,
+    };
+    output.document(&explained, |e| {
+        format!(
+            "{}: {}\n{} qubits, {} measurements, {} detectors, {} observables\n{} needed, {} available\n",
+            e.method,
+            e.reason,
+            e.qubits,
+            e.measurements,
+            e.detectors,
+            e.observables,
+            size(e.bytes),
+            size(e.available),
+        )
+    })
+}
+
 pub fn run(output: &Output, args: &SampleArgs) -> Result<(), Error> {
-    let text = super::text(&args.file, stim::TEXT_MAX)?;
-    let program = stim::parse(&text).map_err(|e| Error::Usage(format!("{}: {e}", args.file)))?;
+    let program = read(&args.file)?;
     let request = Request {
         shots: args.shots,
         seed: args.seed.unwrap_or_else(random_seed),

@@ -27,6 +27,13 @@ struct Detached {
 
 /// Has a circuit run by quantumd.
 pub async fn run(bus: &Bus, output: &Output, args: &RunArgs) -> Result<(), Error> {
+    if args.source.is_stim() && !args.detach {
+        // Its result has another shape.
+        let file = &args.source.file;
+        return Err(Error::Usage(format!(
+            "{file}: circuits in stim's format are sampled: quantumctl circuit sample"
+        )));
+    }
     let circuits = Circuits1Proxy::new(bus.connection()).await?;
     let file = memory(args)?;
     let job = circuits
@@ -62,8 +69,8 @@ pub async fn bench(bus: &Bus, output: &Output, args: &BenchArgs) -> Result<(), E
 
 /// The circuit's text in a file that has no name.
 fn memory(args: &RunArgs) -> Result<File, Error> {
-    let text = super::text(&args.file, quantumos_circuit::qasm::TEXT_MAX)?;
-    let failed = |source| Error::file(&args.file, source);
+    let text = super::text(&args.source.file, quantumos_circuit::qasm::TEXT_MAX)?;
+    let failed = |source| Error::file(&args.source.file, source);
     let memory = nix::sys::memfd::memfd_create(c"circuit", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)
         .map_err(|errno| failed(errno.into()))?;
     let mut memory = File::from(memory);
@@ -73,7 +80,8 @@ fn memory(args: &RunArgs) -> Result<File, Error> {
 
 fn options(args: &RunArgs) -> Result<HashMap<&'static str, Variant<'static>>, Error> {
     let mut options = HashMap::from([
-        ("shots", Variant::from(args.shots)),
+        ("format", Variant::from(args.source.name())),
+        ("shots", args.shots.into()),
         ("seed", args.seed.unwrap_or_else(random_seed).into()),
         ("method", args.method.choice().name().into()),
         ("bond", u32::try_from(args.bond).unwrap_or(u32::MAX).into()),
