@@ -111,7 +111,7 @@ fn explanation_and_drawing_say_what_there_is() {
     let drawn = ctl(&["circuit", "draw", TELEPORT, "--width", "70"], "").stdout;
     let drawn = String::from_utf8(drawn).unwrap();
     assert!(
-        drawn.contains("Ry(π/3)") && drawn.contains("if[1/0]"),
+        drawn.contains("Ry(π/3)") && drawn.contains("if m[1] {"),
         "{drawn}"
     );
     assert!(drawn.lines().all(|l| l.chars().count() <= 70));
