@@ -17,9 +17,9 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 /// Bytes of the file of public keys, at most.
 const KEYS_MAX: usize = 1 << 16;
-/// The file is made longer by a half of what it has, but by this much at least and at most: an append
-/// into room that was written before waits for the data only, not for the file system's journal.
-const ROOM: std::ops::RangeInclusive<u64> = (64 << 10)..=(8 << 20);
+/// The file is made longer by as much as it has, but by this much at least and at most: an append into room that was
+/// written before waits for the data only, not for the file system's journal.
+const ROOM: std::ops::RangeInclusive<u64> = (1 << 20)..=(8 << 20);
 
 /// What opening found besides the records, to be told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -246,8 +246,7 @@ impl Store {
         log.append(entries, &mut frame, |tile, hashes| {
             full.push((tile, hashes))
         })?;
-        // Nothing has been written yet: a disk that is full now may not be so later.
-        self.make_room(at + frame.len() as u64)?;
+        self.make_room(at + frame.len() as u64);
         let written = self.file.write_all_at(&frame, at);
         let durable = written.and_then(|()| self.file.sync_data());
         if let Err(error) = durable {
@@ -271,18 +270,22 @@ impl Store {
         Ok(first)
     }
 
-    fn make_room(&mut self, end: u64) -> Result<(), Error> {
+    /// Writes zeros behind `end`, where the next records end, for those after them; they are on the disk with these. On a
+    /// disk that is nearly full none are written, and the records have what there is.
+    fn make_room(&mut self, end: u64) {
         if end <= self.room {
-            return Ok(());
+            return;
         }
-        let more = (self.room / 2).clamp(*ROOM.start(), *ROOM.end());
-        let wanted = (self.room + more).max(end);
-        let zeros = vec![0; (wanted - self.room) as usize];
-        let made = self.file.write_all_at(&zeros, self.room);
-        made.and_then(|()| self.file.sync_all())
-            .map_err(|error| Error::file(&self.directory.at(frame::NAME), error))?;
-        self.room = wanted;
-        Ok(())
+        let wanted = end + self.room.clamp(*ROOM.start(), *ROOM.end());
+        let zeros = vec![0; (wanted - end) as usize];
+        self.room = match self.file.write_all_at(&zeros, end) {
+            Ok(()) => wanted,
+            Err(_) => {
+                // What could be made in part only is given back. If that fails too, writing the records will say so.
+                let _ = self.file.set_len(self.room);
+                end
+            }
+        };
     }
 
     /// Signs the log as it is now, unless that is signed already, and puts the checkpoint on the disk.
