@@ -19,7 +19,7 @@ pub mod keyring;
 pub mod ledger;
 pub mod process;
 pub mod record;
-mod root_file;
+pub mod root_file;
 mod settings;
 mod socket;
 mod store;
