@@ -159,3 +159,59 @@ fn bad_input_is_refused_by_name_and_kills_nothing() {
         ensure(after == before, || "quantumd went down over it".into())
     });
 }
+
+/// Another host: a quantumd of its own in the guest, with its own bus, state and root key.
+const OTHER: &str = r#"
+    set -e
+    mkdir -p /root/other/etc/quantumos /root/other/state /root/other/run
+    cd /root/other
+    printf '[tpm]\ntcti = "device:/nonexistent"\n[protection]\nallow-software = true\n' >etc/quantumos/quantumd.toml
+    cat >bus.conf <<BUS
+<busconfig>
+  <type>system</type><listen>unix:path=/root/other/bus</listen><auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/>
+  </policy>
+</busconfig>
+BUS
+    systemd-run -q --collect --unit=other-bus dbus-daemon --nofork --config-file=/root/other/bus.conf
+    systemd-run -q --collect --unit=other-host -p Restart=on-failure /usr/libexec/quantumos/quantumd --config-root /root/other \
+        --bus unix:path=/root/other/bus --state-directory /root/other/state --runtime-directory /root/other/run
+"#;
+
+#[test]
+fn keys_are_backed_up_for_another_host_and_restored_there() {
+    GUEST.scenario(|guest| {
+        guest.shell(OTHER)?;
+        let there = "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/root/other/bus quantumctl";
+        guest.eventually(&format!("{there} keys list"))?;
+        let script = format!(
+            r#"
+            set -e
+            cd /root/other
+            there() {{ {there} "$@"; }}
+            there keys create inbox --algorithm X25519+ML-KEM-1024 >/dev/null
+            there keys public inbox -o inbox.pub
+            quantumctl keys create vm.backups >/dev/null
+            quantumctl keys public vm.backups -o backups.pub
+            quantumctl keys create vm.travels >/dev/null
+            quantumctl keys public vm.travels -o travels.pub
+            quantumctl keys backup vm.travels --to inbox.pub --signer vm.backups -o keys.qkb
+            quantumctl keys inspect keys.qkb >/dev/null
+            there keys restore keys.qkb --key inbox --signer backups.pub >/dev/null
+            there keys public vm.travels -o arrived.pub
+            cmp travels.pub arrived.pub
+            # What was signed there verifies here, and the file is of no more use.
+            echo "a message" >message
+            there keys sign vm.travels message >signature
+            quantumctl keys verify vm.travels --signature signature message
+            if there keys restore keys.qkb --key inbox --signer backups.pub; then exit 3; fi
+            there ledger status --check | grep -q 'this ledger verifies'
+            systemctl stop other-host other-bus
+            cd /; rm -r /root/other
+        "#
+        );
+        guest.shell(&script).map(drop)?;
+        Ok(())
+    });
+}

@@ -1,6 +1,7 @@
 //! What holds in an image that has booted. One guest serves all of these; each scenario leaves it
 //! as it found it.
 
+mod bus_methods;
 mod circuits;
 mod configuration;
 mod credentials;
