@@ -90,6 +90,22 @@ fn contained(guest: &Guest) -> Outcome {
     guest.eventually(
         "journalctl -b --no-pager --output=json MESSAGE_ID=7b0f5a64c9e14d27a1d83f52e6c4b910 | grep -q 'QUANTUMOS_STATE.*undone'",
     )?;
+    // And all of it is in the ledger, under the name of who did it, where it can be proved.
+    let id = frozen["id"].as_str().unwrap_or_default();
+    guest.eventually(&format!(
+        "quantumctl security responses {id} | grep -q 'planned as entry .* undone as entry'"
+    ))?;
+    guest.shell(&format!(
+        "set -e
+         entry=$(quantumctl security responses {id} | sed -n 's/.*undone as entry \\([0-9]*\\).*/\\1/p')
+         quantumctl ledger show --first $entry --count 1 | grep 'agent=security-ai' | grep -q 'event=undone'
+         quantumctl ledger prove $entry >/run/proof
+         quantumctl ledger keys >/run/ledger.keys
+         quantumctl ledger verify /run/proof --key /run/ledger.keys
+         rm /run/proof /run/ledger.keys
+         ! runuser -u nobody -- busctl call org.quantumos.Quantum1 /org/quantumos/quantum/ledger \\
+             org.quantumos.Ledger1 Append 'ssta{{ss}}' forged 1 1 0 2>/dev/null"
+    ))?;
     Ok(())
 }
 
