@@ -96,6 +96,15 @@ impl KeyLedger {
         Ok(entry)
     }
 
+    /// The entry that [`KeyLedger::record`] would make, with the same errors; nothing is taken in.
+    ///
+    /// # Errors
+    /// As [`KeyLedger::record`].
+    pub fn draft(&self, event: Event) -> Result<Entry, Error> {
+        self.change(&event)?;
+        Entry::new(self.next, &self.previous, event)
+    }
+
     /// Takes in an entry from its bytes, which have to be those that [`KeyLedger::record`] makes.
     ///
     /// # Errors

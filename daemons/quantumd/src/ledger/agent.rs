@@ -106,7 +106,7 @@ impl KeyLog {
                 return Ok(index);
             }
             // What contradicts the history is said now, not only logged by the thread that commits.
-            inner.ledger.clone().record(event.clone())?.to_bytes()?;
+            inner.ledger.draft(event.clone())?.to_bytes()?;
         }
         let answered = self.group.submit(event)?;
         let problem = answered.blocking_recv().map_err(|_| Error::Worker)?;

@@ -113,7 +113,7 @@ impl Clerk {
         match tokio::time::timeout(PATIENCE, self.append(due)).await {
             Ok(Ok(Some(index))) => Told::Entry(index),
             Ok(Ok(None)) => Told::Away,
-            Ok(Err(error)) => Told::Refused(error.to_string()),
+            Ok(Err(error)) => Told::Refused(error.text()),
             Err(_) => Told::Refused("it does not answer".into()),
         }
     }
