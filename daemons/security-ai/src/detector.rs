@@ -3,7 +3,7 @@
 
 use crate::accounts::Accounts;
 use crate::alert::Alert;
-use crate::clock::real_time;
+use crate::clock::{Steady, real_time};
 use crate::judge::Asked;
 use crate::mask::Masker;
 use crate::message::Message;
@@ -92,6 +92,7 @@ pub struct Detector {
     ruling: Arc<Ruling>,
     scratch: Scratch,
     correlator: Correlator,
+    steady: Steady,
     line: Vec<u8>,
     events: [u64; quantumos_ebpf::Class::ALL.len()],
     messages: u64,
@@ -115,6 +116,7 @@ impl Detector {
             masker: Masker::new()?,
             scratch: ruling.set.matcher.scratch(),
             correlator: Correlator::default(),
+            steady: Steady::default(),
             ruling,
             line: Vec::new(),
             events: [0; quantumos_ebpf::Class::ALL.len()],
@@ -244,7 +246,8 @@ impl Detector {
             matches: 0,
             alerts: 0,
         };
-        asked.about_message(message, &self.accounts, &self.masker, raise);
+        let time = || self.steady.of_real(message.time);
+        asked.about_message(message, &time, &self.accounts, &self.masker, raise);
         self.matches += asked.matches;
         self.alerts += asked.alerts;
     }
@@ -285,9 +288,10 @@ impl Detector {
             matches: 0,
             alerts: 0,
         };
-        let time = || real_time(context.time);
+        let time = || self.steady.of_boot(context.time);
         let mut say = |rule: &quantumos_detect::Rule, why: &str| {
-            raise(Alert::new(rule, why, &view, &self.masker, time()));
+            let time = real_time(context.time);
+            raise(Alert::new(rule, why, &view, &self.masker, time));
         };
         asked.about(&view, &time, &mut say);
         for record in Audited::of(&view) {

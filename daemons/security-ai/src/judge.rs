@@ -27,7 +27,7 @@ pub(crate) struct Asked<'a> {
 
 impl Asked<'_> {
     /// Asks about one event, and says which rules and correlations that aren't silenced match it, and why. `time` gives
-    /// the event's time in microseconds, and is asked only where it counts.
+    /// the event's time in microseconds of a steady clock, and is asked only where it counts.
     pub(crate) fn about(
         &mut self,
         event: &impl quantumos_detect::Event,
@@ -63,6 +63,7 @@ impl Asked<'_> {
     pub(crate) fn about_message(
         &mut self,
         message: &Message,
+        time: &impl Fn() -> u64,
         accounts: &Accounts,
         masker: &Masker,
         raise: &mut dyn FnMut(Alert),
@@ -70,11 +71,10 @@ impl Asked<'_> {
         let mut say = |rule: &Rule, why: &str| {
             raise(Alert::of_message(rule, why, message, accounts, masker));
         };
-        let time = || message.time;
-        self.about(message, &time, &mut say);
+        self.about(message, time, &mut say);
         match &message.record {
-            Some(record) => self.about(record, &time, &mut say),
-            None => Audited::of(message).for_each(|record| self.about(&record, &time, &mut say)),
+            Some(record) => self.about(record, time, &mut say),
+            None => Audited::of(message).for_each(|record| self.about(&record, time, &mut say)),
         }
     }
 }

@@ -55,6 +55,11 @@ impl Tap {
 /// # Errors
 /// When the descriptor can't be used, or the system gives no thread.
 pub fn start(to: OwnedFd, length: Duration) -> io::Result<Tap> {
+    start_with(to, length, PATIENCE)
+}
+
+/// The same, for a reader that may read nothing for `patience` milliseconds.
+fn start_with(to: OwnedFd, length: Duration, patience: u16) -> io::Result<Tap> {
     let flags = OFlag::from_bits_truncate(fcntl(&to, FcntlArg::F_GETFL)?);
     fcntl(&to, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
     let (lines, waiting) = sync_channel(QUEUE);
@@ -65,15 +70,18 @@ pub fn start(to: OwnedFd, length: Duration) -> io::Result<Tap> {
         .stack_size(256 * 1024)
         .spawn(move || {
             let end = Instant::now() + length.min(LONGEST);
-            if let Err(error) = record(File::from(to), &waiting, end, &counted) {
+            if let Err(error) = record(Slow(File::from(to), patience), &waiting, end, &counted) {
                 tracing::info!(%error, "a recording ended early");
             }
         })?;
     Ok(Tap { lines, dropped })
 }
 
+/// A descriptor whose reader may be slow, and for how many milliseconds it may read nothing.
+struct Slow(File, u16);
+
 fn record(
-    mut to: File,
+    mut to: Slow,
     waiting: &Receiver<String>,
     end: Instant,
     dropped: &AtomicU64,
@@ -102,14 +110,14 @@ fn record(
 }
 
 /// Writes all, waiting for the reader where it has to, but not for ever.
-fn write(to: &mut File, mut bytes: &[u8]) -> io::Result<()> {
+fn write(Slow(to, patience): &mut Slow, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match to.write(bytes) {
             Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let mut descriptors = [PollFd::new(to.as_fd(), PollFlags::POLLOUT)];
-                if poll(&mut descriptors, PollTimeout::from(PATIENCE))? == 0 {
+                if poll(&mut descriptors, PollTimeout::from(*patience))? == 0 {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
             }
@@ -155,7 +163,7 @@ mod tests {
     #[test]
     fn a_reader_that_reads_nothing_holds_nobody_up_and_drops_are_counted() {
         let (reader, writer) = nix::unistd::pipe().unwrap();
-        let tap = start(writer, LONGEST).unwrap();
+        let tap = start_with(writer, LONGEST, u16::MAX).unwrap();
         let taken = 4 * QUEUE;
         for n in 0..taken {
             assert!(tap.take(&event(n), 0));

@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 /// The longest line that is read back, in bytes. Ours stay below 64 KiB.
 const LONGEST_LINE: u64 = 256 * 1024;
 
+/// No alert gets this far: there are always numbers left.
+const HIGHEST: u64 = 1 << 63;
+
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -28,6 +31,17 @@ enum Line {
     Cleared,
     /// The number of the next alert.
     Next { id: u64 },
+}
+
+impl Line {
+    /// The number that no later alert may get.
+    fn number(&self) -> u64 {
+        match self {
+            Self::Raised(entry) => entry.id,
+            Self::Next { id } => *id,
+            Self::Counted { .. } | Self::Removed { .. } | Self::Cleared => 0,
+        }
+    }
 }
 
 /// What happened to the book.
@@ -249,6 +263,10 @@ fn replay(
         }
         whole += read;
         match serde_json::from_slice(&line) {
+            Ok(line) if line.number() >= HIGHEST => said.push(format!(
+                "{}:{number}: a number of {HIGHEST} or more; the line is left out",
+                path.display()
+            )),
             Ok(Line::Raised(entry)) => book.restore(*entry),
             Ok(Line::Counted { id, count, time }) => book.recount(id, count, time),
             Ok(Line::Removed { id }) => {

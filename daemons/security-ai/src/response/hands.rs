@@ -133,11 +133,11 @@ impl Hands {
                 Ok(String::new())
             }
             Act::StopProcess(identity) => {
-                send(&self.hold(*identity)?, Signal::STOP)?;
+                send(&hold(&self.proc, *identity)?, Signal::STOP)?;
                 Ok(String::new())
             }
             Act::KillProcess(identity) => {
-                let process = self.hold(*identity)?;
+                let process = hold(&self.proc, *identity)?;
                 send(&process, Signal::KILL)?;
                 Ok(ended(process).await)
             }
@@ -172,7 +172,7 @@ impl Hands {
             }
             Act::FreezeUnit(unit) => self.unit_call("ThawUnit", unit).await,
             Act::StopProcess(identity) => {
-                send(&self.hold(*identity)?, Signal::CONT)?;
+                send(&hold(&self.proc, *identity)?, Signal::CONT)?;
                 Ok(String::new())
             }
             Act::DenyFile { .. } | Act::DenyGroups(_) => {
@@ -181,26 +181,6 @@ impl Hands {
                 }
                 Ok(String::new())
             }
-        }
-    }
-
-    /// A hold on a process that is exactly this one.
-    fn hold(&self, identity: Identity) -> Result<OwnedFd, Trouble> {
-        let Identity { pid, .. } = identity;
-        let gone = || Trouble::Gone(format!("process {pid} has ended"));
-        let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        let number = number.ok_or_else(gone)?;
-        let process = pidfd_open(number, PidfdFlags::empty()).map_err(|error| match error {
-            Errno::SRCH => gone(),
-            error => Trouble::Refused(format!("process {pid}: {error}")),
-        })?;
-        // From here on the descriptor means one process; if the start is right as well, it is the right one.
-        match self.proc.identity(pid) {
-            Some(now) if now == identity => Ok(process),
-            Some(_) => Err(Trouble::Gone(format!(
-                "process {pid} has ended, and another one has its number"
-            ))),
-            None => Err(gone()),
         }
     }
 
@@ -295,6 +275,26 @@ pub fn denials(act: &Act) -> BTreeSet<Denial> {
     }
 }
 
+/// A hold on a process that is exactly this one.
+fn hold(proc: &Proc, identity: Identity) -> Result<OwnedFd, Trouble> {
+    let Identity { pid, .. } = identity;
+    let gone = || Trouble::Gone(format!("process {pid} has ended"));
+    let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let number = number.ok_or_else(gone)?;
+    let process = pidfd_open(number, PidfdFlags::empty()).map_err(|error| match error {
+        Errno::SRCH => gone(),
+        error => Trouble::Refused(format!("process {pid}: {error}")),
+    })?;
+    // From here on the descriptor means one process; if the start is right as well, it is the right one.
+    match proc.identity(pid) {
+        Some(now) if now == identity => Ok(process),
+        Some(_) => Err(Trouble::Gone(format!(
+            "process {pid} has ended, and another one has its number"
+        ))),
+        None => Err(gone()),
+    }
+}
+
 fn send(process: &OwnedFd, signal: Signal) -> Result<(), Trouble> {
     pidfd_send_signal(process, signal).map_err(|error| match error {
         Errno::SRCH => Trouble::Gone("the process has ended".into()),
@@ -313,5 +313,37 @@ async fn ended(process: OwnedFd) -> String {
         Ok(Ok(_)) => "the kernel has not ended it yet".into(),
         Ok(Err(error)) => format!("whether it has ended is not known: {error}"),
         Err(error) => format!("whether it has ended is not known: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_number_that_another_process_has_by_now_is_not_held() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let proc = Proc::new("/proc");
+        let now = proc.identity(child.id()).unwrap();
+        let earlier = Identity {
+            start: now.start - 1,
+            ..now
+        };
+        let held = hold(&proc, now);
+        let reused = hold(&proc, earlier);
+        let none = hold(&proc, Identity { pid: 0, start: 1 });
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let ended = hold(&proc, now);
+        // What was held stays the process that it was: nobody else is signalled through it.
+        let held = held.unwrap();
+        assert!(matches!(send(&held, Signal::KILL), Err(Trouble::Gone(_))));
+        let words = |trouble: Result<OwnedFd, Trouble>| match trouble {
+            Err(Trouble::Gone(text)) => text,
+            other => panic!("{other:?}"),
+        };
+        assert!(words(reused).contains("another one has its number"));
+        assert!(words(none).contains("has ended") && words(ended).contains("has ended"));
     }
 }

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 const LIMIT: u64 = 1 << 20;
 /// The longest line that is read back, in bytes. Ours stay below 64 KiB.
 const LONGEST_LINE: u64 = 256 * 1024;
+/// No response gets this far: there are always numbers left.
+const HIGHEST: u64 = 1 << 63;
 const NAME: &str = "responses.jsonl";
 
 /// One line.
@@ -29,6 +31,18 @@ enum Line {
     Due(Box<Due>),
     /// How far that ledger is.
     Ledger(Mark),
+}
+
+impl Line {
+    /// The highest number in it that a later one is counted on from.
+    fn number(&self) -> u64 {
+        match self {
+            Self::Response(response) => response.id.max(response.serial),
+            Self::Next(next) => *next,
+            Self::Due(due) => due.number,
+            Self::Ledger(mark) => mark.next.max(mark.recorded).max(mark.left_out),
+        }
+    }
 }
 
 /// What one write holds: everything that is remembered where [`Store::wants_all`], else what is new.
@@ -199,8 +213,11 @@ fn read(
             ));
             break;
         }
-        match serde_json::from_slice(&line) {
-            Ok(line) => each(line),
+        match serde_json::from_slice::<Line>(&line) {
+            Ok(line) if line.number() < HIGHEST => each(line),
+            Ok(_) => said.push(format!(
+                "{place}: a number of {HIGHEST} or more; the line is left out"
+            )),
             Err(error) => said.push(format!("{place}: {error}; the line is left out")),
         }
     }
@@ -287,6 +304,21 @@ mod tests {
             said.len() == 2 && said[0].contains(":3:") && said[1].contains("torn"),
             "{said:?}"
         );
+    }
+
+    #[test]
+    fn a_number_that_leaves_none_after_it_is_left_out_and_said() {
+        let (disk, memory) = folders();
+        let mut last = response(Act::FreezeUnit("a".into()), State::Applied);
+        (last.id, last.serial) = (1, u64::MAX);
+        let mut bytes = Vec::new();
+        write_line(&mut bytes, &Line::Next(u64::MAX)).unwrap();
+        write_line(&mut bytes, &Line::Response(Box::new(last))).unwrap();
+        fs::write(disk.path().join(NAME), bytes).unwrap();
+        let (mut history, said) = reopened(disk.path(), memory.path());
+        assert_eq!((history.all().len(), said.len()), (0, 2), "{said:?}");
+        let (id, _) = history.add(response(Act::FreezeUnit("a".into()), State::Applied));
+        assert_eq!((id, history.next()), (1, 2));
     }
 
     #[test]

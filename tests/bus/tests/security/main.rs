@@ -5,6 +5,7 @@
 mod alerts;
 mod captures;
 mod disk;
+mod hostile;
 mod manager;
 mod messages;
 mod on_record;
