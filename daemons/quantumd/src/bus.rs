@@ -22,6 +22,7 @@ mod root_key;
 mod stream;
 mod stream_job;
 mod transfer;
+mod turns;
 mod wavelength;
 mod workers;
 

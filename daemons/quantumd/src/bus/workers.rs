@@ -1,12 +1,11 @@
 //! Threads for what blocks: few at a time, so that a flood of requests neither makes a thread each
 //! nor starves the bus, and with a bound on how many may wait.
 
+use super::turns::Turns;
 use crate::Error;
 use crate::job::Worker;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// A request that follows so soon on one that was done at once was there before that had ended: its caller
 /// waited, and so may others.
@@ -15,30 +14,15 @@ const QUEUED: Duration = Duration::from_micros(60);
 /// A bound on concurrent and on waiting work.
 #[derive(Debug)]
 pub(super) struct Workers {
-    permits: Semaphore,
-    threads: usize,
-    waiting: AtomicUsize,
-    most_waiting: usize,
+    turns: Turns,
     /// When what was done at once ended last.
     at_once: Mutex<Option<Instant>>,
-}
-
-/// Takes one off the count however the wait ends, also when the caller's future is dropped.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl Workers {
     fn new(at_once: usize, most_waiting: usize) -> Self {
         Self {
-            permits: Semaphore::new(at_once),
-            threads: at_once,
-            waiting: AtomicUsize::new(0),
-            most_waiting,
+            turns: Turns::new(at_once, most_waiting),
             at_once: Mutex::default(),
         }
     }
@@ -68,8 +52,7 @@ impl Workers {
     /// Runs `work` here and now when nobody else is served or waits, so that a lone caller does not pay for two
     /// changes of threads; gives nothing otherwise. `work` computes for less than a millisecond and waits for nothing.
     pub(super) fn run_at_once<T>(&self, work: impl FnOnce() -> Option<T>) -> Option<T> {
-        let idle = self.permits.available_permits() == self.threads
-            && self.waiting.load(Ordering::Relaxed) == 0;
+        let idle = self.turns.idle();
         let mut ended = self.at_once.lock().unwrap_or_else(PoisonError::into_inner);
         let queued = ended.take().is_some_and(|at| at.elapsed() < QUEUED);
         if !idle || queued {
@@ -85,7 +68,7 @@ impl Workers {
         &self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let permit = self.admit().await?;
+        let permit = self.turns.admit(None).await?;
         let done = tokio::task::spawn_blocking(work).await;
         drop(permit);
         done.map_err(|_| Error::Worker)?
@@ -99,22 +82,13 @@ impl Workers {
         work: impl FnOnce(&Worker) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let permit = tokio::select! {
-            permit = self.admit() => permit?,
+            permit = self.turns.admit(Some(job.owner())) => permit?,
             () = job.cancelled() => return Err(Error::Cancelled),
         };
         job.running();
         let done = tokio::task::spawn_blocking(move || work(&job)).await;
         drop(permit);
         done.map_err(|_| Error::Worker)?
-    }
-
-    async fn admit(&self) -> Result<SemaphorePermit<'_>, Error> {
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&self.waiting);
-        if before >= self.most_waiting {
-            return Err(Error::Busy(self.most_waiting));
-        }
-        self.permits.acquire().await.map_err(|_| Error::Worker)
     }
 }
 
@@ -140,7 +114,7 @@ mod tests {
         running.await.unwrap();
         let two = workers.clone();
         let second = tokio::spawn(async move { two.run(|| Ok(2)).await });
-        while workers.waiting.load(Ordering::Relaxed) == 0 {
+        while workers.turns.waiting() == 0 {
             tokio::task::yield_now().await;
         }
         assert!(matches!(workers.run(|| Ok(3)).await, Err(Error::Busy(1))));
