@@ -81,10 +81,10 @@ pub async fn verify(
     }
     output.document(&verified, |verified| {
         let mut text = format!(
-            "{} {}\nby {} at {}\n",
+            "{} {}\n{}at {}\n",
             output.style.good("good container"),
             escape(&verified.id),
-            escape(&verified.author),
+            super::show::by(&verified.author),
             time::local(verified.time, &output.zone)
         );
         for ancestor in verified.chain.iter().skip(1) {

@@ -137,10 +137,10 @@ pub fn verify(output: &Output, args: &VerifyArgs) -> Result<(), Error> {
     output.document(&verified, |verified| {
         let shown = &verified.container;
         let mut text = format!(
-            "{} {}\nby {} at {}\n",
+            "{} {}\n{}at {}\n",
             output.style.good("good container"),
             shown.id,
-            escape(&shown.author),
+            by(&shown.author),
             time::local(shown.time, &output.zone)
         );
         for (name, value) in &shown.metadata {
@@ -183,5 +183,13 @@ pub fn code(broken: &Broken) -> u8 {
     match broken {
         Broken::Missing(_) => 5,
         _ => 7,
+    }
+}
+
+/// Who says to have made a container; nobody has to.
+pub(super) fn by(author: &str) -> String {
+    match author {
+        "" => String::new(),
+        author => format!("by {} ", escape(author)),
     }
 }
