@@ -23,7 +23,9 @@ Exit status:
 
 Environment:
   DBUS_SYSTEM_BUS_ADDRESS  the bus to use, unless --bus is given
-  NO_COLOR                 no colour, whatever its value";
+  NO_COLOR                 no colour, whatever its value
+
+Text for people fits the terminal that it is written to; where it goes elsewhere, nothing is cut.";
 
 /// Look at and steer the QuantumOS daemons.
 #[derive(Debug, Parser)]

@@ -1,12 +1,18 @@
 //! Where results go: text for people or JSON for programs, on standard output.
 //! A reader that goes away (a closed pipe) ends the command quietly, as for other tools.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::{error::Error, text::style::Style};
+use crate::{
+    error::Error,
+    text::{fit::Columns, style::Style},
+};
+
+/// A terminal narrower than this is written to as if it were as wide.
+const NARROWEST: u16 = 40;
 
 /// How this run prints.
 #[derive(Clone, Debug)]
@@ -30,6 +36,19 @@ impl Output {
                 Style::of_stdout()
             },
             zone: TimeZone::system(),
+        }
+    }
+
+    /// Columns of the terminal that standard output is, asked anew each time: windows change. None where it is no
+    /// terminal, or for JSON: then nothing is to be cut or broken into lines.
+    pub fn columns(&self) -> Columns {
+        if self.json || !io::stdout().is_terminal() {
+            return None;
+        }
+        match ratatui::crossterm::terminal::size() {
+            // A serial console knows no size.
+            Ok((0, _)) | Err(_) => None,
+            Ok((columns, _)) => Some(usize::from(columns.max(NARROWEST))),
         }
     }
 

@@ -130,7 +130,7 @@ impl Source {
 pub struct DrawArgs {
     #[command(flatten)]
     pub source: Source,
-    /// Columns to fold at [default: those of the terminal]
+    /// Columns to fold at [default: those of the terminal, else 100]
     #[arg(long)]
     pub width: Option<usize>,
 }

@@ -61,7 +61,7 @@ fn alone(output: &Output, command: &CircuitCommand) -> Result<(), Error> {
             output.document(&explanation, |e| render::explanation(e, &output.style))
         }
         CircuitCommand::Draw(args) => {
-            let width = args.width.unwrap_or_else(render::terminal_width);
+            let width = args.width.or_else(|| output.columns()).unwrap_or(100);
             let text = if args.source.is_stim() {
                 draw::program(&sample::read(&args.source.file)?, width)?
             } else {

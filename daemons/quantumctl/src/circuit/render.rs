@@ -7,11 +7,6 @@ use crate::text::style::Style;
 const LINES: usize = 32;
 const BAR: usize = 40;
 
-/// Columns of the terminal, or 100.
-pub fn terminal_width() -> usize {
-    ratatui::crossterm::terminal::size().map_or(100, |(columns, _)| usize::from(columns).max(40))
-}
-
 pub fn result(result: &RunResult, style: &Style) -> String {
     let mut out = histogram(result);
     let list = |name: &str, values: Vec<String>, out: &mut String| {

@@ -5,8 +5,13 @@ use jiff::tz::TimeZone;
 use quantumos_detect::Rule;
 use serde::Serialize;
 
-use super::model::Alert;
-use crate::text::{escape::escape, style::Style, time::local};
+use super::{model::Alert, render::fields};
+use crate::text::{
+    escape::escape,
+    fit::{Columns, paragraph},
+    style::Style,
+    time::local,
+};
 
 /// An alert with what its rule says.
 #[derive(Debug, Serialize)]
@@ -36,20 +41,27 @@ impl Explained {
     }
 }
 
-/// As text.
-pub fn render(explained: &Explained, style: Style, zone: &TimeZone) -> String {
+/// As text; on a terminal, broken at words.
+pub fn render(explained: &Explained, style: Style, zone: &TimeZone, columns: Columns) -> String {
     let alert = &explained.alert;
-    let mut text = format!(
-        "{}  {}\n",
-        style.severity(&alert.level, &escape(&alert.level)),
-        style.bold(&escape(&alert.title))
+    let mut text = paragraph(
+        &format!(
+            "{}  {}",
+            style.severity(&alert.level, &escape(&alert.level)),
+            style.bold(&escape(&alert.title))
+        ),
+        columns,
+        4,
     );
-    let mut paragraph = |sentence: &str| {
-        if !sentence.trim().is_empty() {
-            text.push_str(&format!("\n{}\n", escape(sentence.trim())));
-        }
-    };
-    paragraph(&explained.description);
+    // The author's own lines stay lines.
+    let described: String = explained
+        .description
+        .lines()
+        .map(|line| paragraph(escape(line).trim(), columns, 0))
+        .collect();
+    if !described.trim().is_empty() {
+        text.push_str(&format!("\n{}\n", described.trim()));
+    }
     let times = match alert.count {
         0 | 1 => String::new(),
         count => format!(", {count} times, the last"),
@@ -66,25 +78,22 @@ pub fn render(explained: &Explained, style: Style, zone: &TimeZone) -> String {
             alert.pid, alert.user, alert.uid
         ),
     };
-    paragraph(&format!(
-        "Seen{times} at {}{who}{unit}.",
-        local(alert.time, zone)
-    ));
+    let seen = format!("Seen{times} at {}{who}{unit}.", local(alert.time, zone));
+    text.push('\n');
+    text.push_str(&paragraph(&escape(&seen), columns, 0));
     if !alert.executable.is_empty() || !alert.command_line.is_empty() {
         text.push_str(&style.bold("\nWhat ran\n"));
-        text.push_str(&family(alert));
+        text.push_str(&family(alert, columns));
     }
     if !alert.explanation.is_empty() {
         text.push_str(&style.bold("\nWhy\n"));
         for test in alert.explanation.split("; ") {
-            text.push_str(&format!("  {}\n", escape(test)));
+            text.push_str(&item(test, columns));
         }
     }
     if !alert.fields.is_empty() {
         text.push_str(&style.bold("\nThe event\n"));
-        for (name, value) in &alert.fields {
-            text.push_str(&format!("  {}: {}\n", escape(name), escape(value)));
-        }
+        text.push_str(&fields(&alert.fields, columns));
     }
     let techniques: Vec<_> = alert.tags.iter().filter_map(|tag| technique(tag)).collect();
     if !techniques.is_empty() {
@@ -98,38 +107,38 @@ pub fn render(explained: &Explained, style: Style, zone: &TimeZone) -> String {
     if !explained.false_positives.is_empty() {
         text.push_str(&style.bold("\nWhat else causes it\n"));
         for cause in &explained.false_positives {
-            text.push_str(&format!("  {}\n", escape(cause)));
+            text.push_str(&item(cause, columns));
         }
     }
     text
 }
 
+/// An item of a list.
+fn item(text: &str, columns: Columns) -> String {
+    paragraph(&format!("  {}", escape(text)), columns, 4)
+}
+
 /// The ancestors, the oldest first, and the process below them.
-fn family(alert: &Alert) -> String {
-    let mut text = String::new();
+fn family(alert: &Alert, columns: Columns) -> String {
     let ancestors = alert.ancestors.iter().rev();
-    let mut depth = 1;
-    for (pid, comm, executable) in ancestors {
-        let line = format!("{}[{pid}] {}", escape(comm), escape(executable));
-        text.push_str(&format!(
-            "{}{}\n",
-            "  ".repeat(depth.min(12)),
-            line.trim_end()
-        ));
-        depth += 1;
-    }
-    let line = format!(
+    let mut members: Vec<String> = ancestors
+        .map(|(pid, comm, executable)| format!("{}[{pid}] {}", escape(comm), escape(executable)))
+        .collect();
+    members.push(format!(
         "{}[{}] {}",
         escape(&alert.executable),
         alert.pid,
         escape(&alert.command_line)
-    );
-    text.push_str(&format!(
-        "{}{}\n",
-        "  ".repeat(depth.min(12)),
-        line.trim_end()
     ));
-    text
+    let members = members.iter().enumerate();
+    members
+        .map(|(depth, member)| {
+            let blanks = 2 * (depth + 1).min(12);
+            let line = format!("{}{}", " ".repeat(blanks), member);
+            // Deeper than the members below, which begin where their parent ends.
+            paragraph(&line, columns, blanks + 4)
+        })
+        .collect()
 }
 
 /// A technique's id and its page: `attack.t1059.004` is T1059.004 at T1059/004.
@@ -153,7 +162,7 @@ mod tests {
             false_positives: vec!["Administrators\x1b".into()],
         };
         assert_eq!(
-            render(&explained, Style::PLAIN, &TimeZone::UTC),
+            render(&explained, Style::PLAIN, &TimeZone::UTC, None),
             "\
 high  Interactive shell from a service
 
@@ -187,11 +196,11 @@ What else causes it
         let mut window = explained.alert.clone();
         (window.executable, window.command_line) = Default::default();
         let window = Explained::new(window, &[]);
-        let text = render(&window, Style::PLAIN, &TimeZone::UTC);
+        let text = render(&window, Style::PLAIN, &TimeZone::UTC, None);
         assert!(
             text.contains("12:00:00 in nginx.service.\n\nWhy\n"),
             "{text}"
         );
-        assert!(!render(&explained, Style::PLAIN, &TimeZone::UTC).contains("What else"));
+        assert!(!render(&explained, Style::PLAIN, &TimeZone::UTC, None).contains("What else"));
     }
 }

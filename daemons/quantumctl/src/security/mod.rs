@@ -4,6 +4,8 @@
 mod capture;
 mod check;
 mod explain;
+#[cfg(test)]
+mod looks;
 mod manifest;
 pub mod model;
 mod record;
@@ -180,7 +182,7 @@ pub async fn run(bus: &Bus, output: &Output, command: &SecurityCommand) -> Resul
             let rules = rules.map(|set| set.rules).unwrap_or_default();
             let explained = explain::Explained::new(alert, &rules);
             output.document(&explained, |explained| {
-                explain::render(explained, output.style, &output.zone)
+                explain::render(explained, output.style, &output.zone, output.columns())
             })
         }
         SecurityCommand::Record(args) => record::run(bus, output, args).await,
@@ -189,14 +191,14 @@ pub async fn run(bus: &Bus, output: &Output, command: &SecurityCommand) -> Resul
         SecurityCommand::Alerts { id: Some(id), .. } => {
             let alert = alert(bus, id).await?;
             output.document(&alert, |alert| {
-                render::details(alert, output.style, &output.zone)
+                render::details(alert, output.style, &output.zone, output.columns())
             })
         }
         SecurityCommand::Alerts { id: None, level } => {
             let mut alerts = alerts(bus).await?;
             alerts.retain(|alert| level_rank(&alert.level) >= level_rank(level.name()));
             output.document(&json!({ "alerts": alerts }), |_| {
-                render::alerts(&alerts, output.style, &output.zone)
+                render::alerts(&alerts, output.style, &output.zone, output.columns())
             })
         }
         SecurityCommand::Respond(args) => respond::respond(bus, output, args).await,
@@ -208,7 +210,7 @@ pub async fn run(bus: &Bus, output: &Output, command: &SecurityCommand) -> Resul
             let coverage: Vec<Coverage> =
                 security.coverage.into_iter().map(Coverage::from).collect();
             output.document(&json!({ "coverage": coverage }), |_| {
-                render::coverage(&coverage, output.style)
+                render::coverage(&coverage, output.style, output.columns())
             })
         }
         SecurityCommand::Statistics => {
@@ -256,7 +258,7 @@ async fn rules(bus: &Bus, output: &Output, args: &RulesArgs) -> Result<(), Error
         .filter(|rule| args.fate.is_none_or(|fate| rule.fate == fate.name()))
         .collect();
     output.document(&json!({ "rules": rules }), |_| {
-        render::rules(&rules, output.style)
+        render::rules(&rules, output.style, output.columns())
     })
 }
 

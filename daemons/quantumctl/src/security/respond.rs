@@ -163,12 +163,12 @@ pub async fn respond(bus: &Bus, output: &Output, args: &RespondArgs) -> Result<(
     if args.dry_run {
         let plan: Dictionary = bus.authorised(&proxy, "Plan", &body).await?;
         let plan: Plan = value::record(RESPONSES, &plan)?;
-        return output.document(&plan, |plan| planned(plan, output.style));
+        return output.document(&plan, |plan| planned(plan, output.style, output.columns()));
     }
     let path: OwnedObjectPath = bus.authorised(&proxy, "Respond", &body).await?;
     let properties = bus.properties(SECURITY, path.as_str(), RESPONSE).await?;
     let response = Response::new(path.as_str(), &properties)?;
-    output.document(&response, done)
+    output.document(&response, |response| done(response, output.columns()))
 }
 
 /// `security undo`.
@@ -203,7 +203,7 @@ pub async fn responses(bus: &Bus, output: &Output, args: &ResponsesArgs) -> Resu
         let properties = properties.map_err(|error| missing(id, error))?;
         let response = Response::new(&path, &properties)?;
         return output.document(&response, |response| {
-            details(response, output.style, &output.zone)
+            details(response, output.style, &output.zone, output.columns())
         });
     }
     let objects = bus.objects(SECURITY, RESPONSES, RESPONSE).await?;
@@ -214,7 +214,7 @@ pub async fn responses(bus: &Bus, output: &Output, args: &ResponsesArgs) -> Resu
     all.retain(|response| !args.in_force || response.holds());
     all.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
     output.document(&json!({ "responses": all }), |_| {
-        table(&all, output.style, &output.zone, now())
+        table(&all, output.style, &output.zone, now(), output.columns())
     })
 }
 

@@ -32,7 +32,9 @@ pub async fn run(bus: &Bus, output: &Output, level: &str, limit: Option<u64>) ->
                 let alert = Alert::raised(&signal.args()?)?;
                 if level_rank(&alert.level) >= level_rank(level) {
                     printed += 1;
-                    output.item(&alert, |alert| render::line(alert, output.style, &output.zone))?;
+                    output.item(&alert, |alert| {
+                        render::line(alert, output.style, &output.zone, output.columns())
+                    })?;
                 }
             }
             Some(signal) = lost.next() => {

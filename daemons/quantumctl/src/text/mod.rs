@@ -3,6 +3,7 @@
 //! asserted exactly.
 
 pub mod escape;
+pub mod fit;
 pub mod style;
 pub mod table;
 pub mod time;

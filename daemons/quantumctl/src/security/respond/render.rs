@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::Error,
+    security::render::fields,
     text::{
-        escape::{escape, shorten},
+        escape::escape,
+        fit::{Columns, paragraph},
         style::Style,
-        table::{Table, pairs},
+        table::{Table, pairs_within},
         time::{ago, coarse, local},
         value,
     },
@@ -74,7 +76,7 @@ impl Response {
 }
 
 /// What would be done, in words.
-pub(super) fn planned(plan: &Plan, style: Style) -> String {
+pub(super) fn planned(plan: &Plan, style: Style, columns: Columns) -> String {
     let process = match plan.pid {
         0 => String::new(),
         pid => format!("{pid} {}", escape(&plan.executable)),
@@ -99,11 +101,11 @@ pub(super) fn planned(plan: &Plan, style: Style) -> String {
         rows.push(("Asks for", escape(&plan.action)));
     }
     rows.retain(|(_, text)| !text.is_empty());
-    pairs(&rows)
+    pairs_within(&rows, columns)
 }
 
 /// What was done, in one line.
-pub(super) fn done(response: &Response) -> String {
+pub(super) fn done(response: &Response, columns: Columns) -> String {
     let mut text = format!(
         "{}: {} {}: {}",
         escape(&response.id),
@@ -114,22 +116,31 @@ pub(super) fn done(response: &Response) -> String {
     if !response.detail.is_empty() {
         text.push_str(&format!(" ({})", escape(&response.detail)));
     }
+    let mut text = paragraph(&text, columns, 4);
     if response.holds() {
         text.push_str(&format!(
-            "\nundo: quantumctl security undo {}",
+            "undo: quantumctl security undo {}\n",
             escape(&response.id)
         ));
     }
-    text.push('\n');
     text
 }
 
 /// The responses, one line each.
-pub(super) fn table(responses: &[Response], style: Style, zone: &TimeZone, now: u64) -> String {
+pub(super) fn table(
+    responses: &[Response],
+    style: Style,
+    zone: &TimeZone,
+    now: u64,
+    columns: Columns,
+) -> String {
     if responses.is_empty() {
         return "no responses\n".to_owned();
     }
-    let mut table = Table::new(&["ID", "TIME", "GRADE", "STATE", "EXPIRES", "BY", "EFFECT"]);
+    let mut table = Table::new(&["ID", "TIME", "GRADE", "STATE", "EXPIRES", "BY", "EFFECT"])
+        .within(columns)
+        .cut(&[(5, 8)])
+        .below();
     for response in responses {
         let expires = match response.expires {
             0 => "-".to_owned(),
@@ -143,7 +154,7 @@ pub(super) fn table(responses: &[Response], style: Style, zone: &TimeZone, now: 
             escape(&response.state),
             expires,
             escape(&response.by),
-            shorten(&escape(&response.effect), 80),
+            escape(&response.effect),
         ]);
     }
     table.render(|column, cell, aligned| match column {
@@ -153,7 +164,12 @@ pub(super) fn table(responses: &[Response], style: Style, zone: &TimeZone, now: 
 }
 
 /// Everything about one response.
-pub(super) fn details(response: &Response, style: Style, zone: &TimeZone) -> String {
+pub(super) fn details(
+    response: &Response,
+    style: Style,
+    zone: &TimeZone,
+    columns: Columns,
+) -> String {
     let expires = match response.expires {
         0 => "never".to_owned(),
         expires => local(expires, zone),
@@ -179,12 +195,10 @@ pub(super) fn details(response: &Response, style: Style, zone: &TimeZone) -> Str
     ];
     rows.push(("Ledger", ledger(&response.ledger)));
     rows.retain(|(_, text)| !text.is_empty());
-    let mut text = pairs(&rows);
+    let mut text = pairs_within(&rows, columns);
     if !response.evidence.is_empty() {
         text.push_str("Evidence:\n");
-        for (name, value) in &response.evidence {
-            text.push_str(&format!("  {}: {}\n", escape(name), escape(value)));
-        }
+        text.push_str(&fields(&response.evidence, columns));
     }
     text
 }
@@ -225,11 +239,11 @@ mod tests {
         let (plain, zone) = (Style::PLAIN, TimeZone::UTC);
         let one = response();
         assert_eq!(
-            done(&one),
+            done(&one, None),
             "3: freeze applied: process 7 (/dev/shm/\\x1b[2Jx) is stopped\n\
              undo: quantumctl security undo 3\n"
         );
-        let listed = table(std::slice::from_ref(&one), plain, &zone, one.time);
+        let listed = table(std::slice::from_ref(&one), plain, &zone, one.time, None);
         assert_eq!(
             listed,
             "\
@@ -237,7 +251,7 @@ ID  TIME                 GRADE   STATE    EXPIRES    BY    EFFECT
 3   2025-11-21 12:00:00  freeze  applied  in 15 min  root  process 7 (/dev/shm/\\x1b[2Jx) is stopped
 "
         );
-        let all = details(&one, plain, &zone);
+        let all = details(&one, plain, &zone, None);
         assert!(all.contains("Expires:  2025-11-21 12:15:00\n"), "{all}");
         assert!(
             all.contains("Ledger:   planned as entry 9, applied as entry 12\n"),
@@ -245,7 +259,32 @@ ID  TIME                 GRADE   STATE    EXPIRES    BY    EFFECT
         );
         assert!(all.ends_with("Evidence:\n  Title: Odd\n"), "{all}");
         assert!(!all.contains('\x1b'));
-        assert_eq!(table(&[], plain, &zone, 0), "no responses\n");
+        assert_eq!(table(&[], plain, &zone, 0, None), "no responses\n");
+    }
+
+    #[test]
+    fn responses_fit() {
+        let (plain, zone) = (Style::PLAIN, TimeZone::UTC);
+        let one = response();
+        let listed = |columns| table(std::slice::from_ref(&one), plain, &zone, one.time, columns);
+        assert_eq!(
+            listed(Some(80)),
+            "\
+ID  TIME                 GRADE   STATE    EXPIRES    BY
+3   2025-11-21 12:00:00  freeze  applied  in 15 min  root
+      process 7 (/dev/shm/\\x1b[2Jx) is stopped
+"
+        );
+        assert_eq!(listed(Some(120)), listed(None));
+        let long = Response {
+            reason: "it was seen ".repeat(20),
+            ..response()
+        };
+        let all = details(&long, plain, &zone, Some(80));
+        assert!(all.contains("\n          was seen it"), "{all}");
+        for line in all.lines() {
+            assert!(crate::text::escape::width(line) <= 80, "{line}");
+        }
     }
 
     #[test]
@@ -261,7 +300,7 @@ ID  TIME                 GRADE   STATE    EXPIRES    BY    EFFECT
             ..Plan::default()
         };
         assert_eq!(
-            planned(&plan, Style::PLAIN),
+            planned(&plan, Style::PLAIN, None),
             "\
 Grade:     freeze
 Process:   7 /x
@@ -273,7 +312,7 @@ Asks for:  org.example.contain
         plan.allowed = false;
         plan.refusal = "process 1 is the host's init".into();
         assert_eq!(
-            planned(&plan, Style::PLAIN),
+            planned(&plan, Style::PLAIN, None),
             "Grade:     freeze\nProcess:   7 /x\nWould do:  nothing: process 1 is the host's init\n"
         );
     }
