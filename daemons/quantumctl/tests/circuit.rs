@@ -100,6 +100,98 @@ fn amplitudes_inputs_and_noise_are_taken() {
     assert_eq!(flipped["counts"]["0"], 1024);
 }
 
+const TURN: &str = "OPENQASM 3.0; include \"stdgates.inc\"; input float t; input float u; qubit q; ry(t) q; rz(u) q;";
+
+#[test]
+fn inputs_are_swept_and_derived_by() {
+    let shared = [
+        "--json",
+        "circuit",
+        "run",
+        "-",
+        "--seed=4",
+        "--observable",
+        "X",
+    ];
+    let ctl_json = |more: &[&str]| json(&[&shared[..], more].concat(), TURN);
+    let swept = ctl_json(&["--input", "u=0.5", "--sweep", "t=0:1:3"]);
+    let points = swept["points"].as_array().unwrap();
+    assert_eq!((points.len(), &swept["shots"]), (3, &Json::from(1024)));
+    for (point, t) in points.iter().zip(["0", "0.5", "1"]) {
+        let single = ctl_json(&["--input", "u=0.5", "--input", &format!("t={t}")]);
+        assert_eq!(point["counts"], single["counts"]);
+        assert_eq!(point["expectations"], single["expectations"]);
+    }
+
+    // From a file, with the derivatives of sin(t) cos(u).
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"[{\"t\": 0.3, \"u\": 0.1}, {\"t\": 2, \"u\": -1}]")
+        .unwrap();
+    let path = file.path().to_str().unwrap();
+    let derived = ctl_json(&["--sweep", path, "--gradient"]);
+    assert_eq!(derived["shots"], 0);
+    for (i, (t, u)) in [(0.3f64, 0.1f64), (2.0, -1.0)].into_iter().enumerate() {
+        let slopes = &derived["points"][i]["gradients"][0];
+        assert!((slopes["t"].as_f64().unwrap() - t.cos() * u.cos()).abs() < 1e-12);
+        assert!((slopes["u"].as_f64().unwrap() + t.sin() * u.sin()).abs() < 1e-12);
+    }
+    let one = ctl_json(&["--input", "t=0.3", "--input", "u=0.1", "--gradient"]);
+    assert_eq!(one["gradients"], derived["points"][0]["gradients"]);
+
+    let table = ctl(
+        &[
+            "circuit",
+            "run",
+            "-",
+            "--sweep",
+            "t=0:1:3",
+            "--input",
+            "u=0",
+            "--observable",
+            "X",
+        ],
+        TURN,
+    );
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(
+        table.contains("0.479426") && table.contains("0.841471"),
+        "{table}"
+    );
+
+    for (more, code, words) in [
+        (&["--sweep", "v=0:1:3"][..], 2, "no input v"),
+        (&["--sweep", "t=0:1:3"], 2, "input u needs a value"),
+        (&["--sweep", "t=0:1"], 2, "NAME=START:STOP:COUNT"),
+        (
+            &["--sweep", "t=0:1:3", "--sweep", "u=0:1:4"],
+            2,
+            "3 values of t and 4 of u",
+        ),
+        (&["--sweep", "/nowhere.json"], 1, "/nowhere.json"),
+        (
+            &["--gradient", "--input=t=1", "--input=u=1"],
+            2,
+            "which observable",
+        ),
+        (
+            &[
+                "--gradient",
+                "--input=t=1",
+                "--input=u=1",
+                "--observable=Z",
+                "--noise=bit-flip=0.1",
+            ],
+            6,
+            "go back through noise",
+        ),
+    ] {
+        let output = ctl(&[&["circuit", "run", "-"], more].concat(), TURN);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{more:?}: {error}");
+        assert!(error.contains(words), "{more:?}: {error}");
+    }
+}
+
 #[test]
 fn explanation_and_drawing_say_what_there_is() {
     let explained = json(&["--json", "circuit", "explain", TELEPORT], "");

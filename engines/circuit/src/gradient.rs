@@ -6,6 +6,38 @@ use crate::ir::{Angle, Base, Circuit, Gate, Op};
 use crate::run::Observable;
 use crate::{Error, Watch};
 
+/// Bytes that a gradient takes, saturated at the type's end.
+#[must_use]
+pub fn bytes_taken(qubits: u32, threads: usize) -> u128 {
+    bytes_needed::<f64>(qubits, threads).saturating_mul(4)
+}
+
+/// Whether a circuit can be run backwards.
+///
+/// # Errors
+/// [`Error::Unsupported`] names what cannot be undone.
+pub fn check(circuit: &Circuit) -> Result<(), Error> {
+    let obstacle = circuit.ops.iter().find_map(|op| match op {
+        Op::Gate(_) | Op::Barrier(_) => None,
+        Op::Measure { .. } => Some("a measurement"),
+        Op::Reset(_) => Some("a reset"),
+        Op::Noise(..) => Some("noise"),
+        Op::Assign { .. } => Some("an assignment to bits"),
+        _ => Some("control by bits"),
+    });
+    obstacle.map_or(Ok(()), |what| Err(irreversible(what)))
+}
+
+/// The error for what has no adjoint.
+pub(crate) fn irreversible(what: &str) -> Error {
+    Error::Unsupported {
+        method: "the adjoint gradient",
+        what: format!(
+            "go back through {what}: it runs the circuit backwards, which has to be gates alone"
+        ),
+    }
+}
+
 /// The expectation value of an observable and its derivative by each parameter of the circuit.
 ///
 /// # Errors
@@ -19,9 +51,10 @@ pub fn gradient(
     available: u64,
     watch: &Watch,
 ) -> Result<(f64, Vec<f64>), Error> {
+    check(circuit)?;
     let bound = circuit.bind(values)?;
     observable.check(circuit.qubits)?;
-    let needed = bytes_needed::<f64>(circuit.qubits, threads).saturating_mul(4);
+    let needed = bytes_taken(circuit.qubits, threads);
     if needed > available.into() {
         return Err(Error::Memory {
             method: "adjoint gradient",
@@ -33,15 +66,8 @@ pub fn gradient(
     // Each gate with numbers for angles beside the one that says which parameter they come from.
     let mut gates: Vec<(&Gate, &Gate)> = Vec::new();
     for (symbolic, numeric) in circuit.ops.iter().zip(&bound.ops) {
-        match (symbolic, numeric) {
-            (Op::Gate(symbolic), Op::Gate(numeric)) => gates.push((symbolic, numeric)),
-            (Op::Barrier(_), _) => {}
-            _ => {
-                return Err(Error::Unsupported {
-                    method: "the adjoint method",
-                    what: "go through measurement, reset, noise or branches".to_owned(),
-                });
-            }
+        if let (Op::Gate(symbolic), Op::Gate(numeric)) = (symbolic, numeric) {
+            gates.push((symbolic, numeric));
         }
     }
     let mut state = State::<f64>::new(circuit.qubits, threads, available)?;

@@ -1,6 +1,10 @@
 //! A run as a document: a circuit's text and what is asked for, in one value that travels as JSON. The
 //! result is JSON again, or the amplitudes alone.
 
+mod points;
+
+pub use points::{NUMBERS_MAX, OPERATIONS_MAX, POINTS_MAX};
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +13,8 @@ use serde_json::{Value, json};
 use crate::frames::{self, Program};
 use crate::ir::Op;
 use crate::run::{self, Choice, Noise, Observable, Outcome, Precision, basis_state};
-use crate::{C64, Circuit, Error, Watch, json as json_form, qasm, stim};
+use crate::{C64, Circuit, Error, Watch, gradient, json as json_form, qasm, stim};
+use points::Points;
 
 /// How the circuit is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -40,7 +45,7 @@ pub struct Task {
     pub precision: Precision,
     /// The largest bond of the mps method; 64 without.
     pub bond: Option<u32>,
-    /// How many shots; 1024 without.
+    /// How many shots; 1024 without, none for gradients.
     pub shots: Option<u64>,
     /// Where random numbers start.
     pub seed: u64,
@@ -54,6 +59,10 @@ pub struct Task {
     pub observables: Vec<String>,
     /// Values of the circuit's inputs.
     pub inputs: BTreeMap<String, f64>,
+    /// Inputs that go through lists of values, all of them together and equally long: a run for each place.
+    pub sweep: BTreeMap<String, Vec<f64>>,
+    /// Whether the derivatives of the observables by each input are wanted.
+    pub gradient: bool,
     /// Noise, see [`Noise::add`].
     pub noise: Vec<String>,
     /// Chances that readout shows 1 for 0 and 0 for 1.
@@ -72,8 +81,17 @@ pub struct Ready {
 
 #[derive(Debug)]
 enum Kind {
-    Circuit(Box<Circuit>, Box<run::Request>),
+    Circuit(Box<Runs>),
     Program(Box<Program>, frames::Request),
+}
+
+/// A circuit that runs once, or once for each point of a sweep.
+#[derive(Debug)]
+struct Runs {
+    circuit: Circuit,
+    request: run::Request,
+    points: Points,
+    gradient: bool,
 }
 
 /// What came of it.
@@ -92,9 +110,8 @@ impl Task {
     /// # Errors
     /// What is wrong with the circuit or the request; [`Error::Memory`] where it does not fit.
     pub fn ready(&self, threads: usize, available: u64) -> Result<Ready, Error> {
-        let shots = self.shots.unwrap_or(1024);
         if self.format == Format::Stim {
-            return self.sampling(shots, threads, available);
+            return self.sampling(threads, available);
         }
         let json = self.format == Format::Json
             || (self.format == Format::Auto && self.circuit.trim_start().starts_with('{'));
@@ -103,13 +120,57 @@ impl Task {
         } else {
             qasm::parse(&self.circuit)?
         };
-        let circuit = self.bound(&circuit)?;
+        let request = self.request(&circuit, threads, available)?;
+        let points = Points::of(&circuit, &self.inputs, &self.sweep)?;
+        let mut operations = 0;
+        circuit.each(&mut |_| operations += 1);
+        self.check(&circuit, &request, &points, operations)?;
+        let (needed, method) = points.plan(&circuit, &request)?;
+        // The circuit itself: as it is, bound, with its noise, reduced, and as steps.
+        let written = 7 * size_of::<Op>() as u128 * u128::from(operations);
+        // Results are kept besides the state: amplitudes once more, texts of shots, counts of each.
+        let bits = u128::from(circuit.bits.max(circuit.qubits)) + 64;
+        let shots = u128::from(request.shots);
+        let kept = if self.statevector {
+            32u128 << circuit.qubits.min(64)
+        } else if self.per_shot {
+            2 * bits * shots
+        } else {
+            // Twice: a long run keeps what it has done until that is stored.
+            4 * bits * shots.min(1 << 20)
+        };
+        let kept = kept * points.count() as u128 + 64 * u128::from(self.numbers(&circuit, &points));
+        let adjoint = if self.gradient {
+            gradient::bytes_taken(circuit.qubits, threads)
+        } else {
+            0
+        };
+        let needed = needed.max(adjoint).saturating_add(kept + written);
+        Ok(Ready {
+            bytes: fitting("the results", needed, available)?,
+            method,
+            kind: Kind::Circuit(Box::new(Runs {
+                circuit,
+                request,
+                points,
+                gradient: self.gradient,
+            })),
+        })
+    }
+
+    fn request(
+        &self,
+        circuit: &Circuit,
+        threads: usize,
+        available: u64,
+    ) -> Result<run::Request, Error> {
         let mut noise = Noise::default();
         self.noise.iter().try_for_each(|text| noise.add(text))?;
         noise.readout = self.readout.unwrap_or_default();
         let amplitudes = self.amplitudes.iter();
         let observables = self.observables.iter();
-        let request = run::Request {
+        let shots = self.shots.unwrap_or(if self.gradient { 0 } else { 1024 });
+        Ok(run::Request {
             method: self.method,
             precision: self.precision,
             bond: self.bond.unwrap_or(64).max(1) as usize,
@@ -126,45 +187,88 @@ impl Task {
             observables: observables
                 .map(|text| Observable::parse(text))
                 .collect::<Result<_, _>>()?,
-        };
-        if request.shots > run::SHOTS_MAX {
-            return Err(Error::Limit {
-                what: "shots",
-                got: request.shots.into(),
-                limit: run::SHOTS_MAX.into(),
-            });
-        }
-        request
-            .observables
-            .iter()
-            .try_for_each(|observable| observable.check(circuit.qubits))?;
-        let plan = run::explain(&circuit, &request)?;
-        // The circuit itself: as it is, with its noise, reduced, and as steps.
-        let mut operations = 0;
-        circuit.each(&mut |_| operations += 1);
-        let written = 6 * size_of::<Op>() as u128 * operations;
-        // Results are kept besides the state: amplitudes once more, texts of shots, counts of each.
-        let bits = u128::from(circuit.bits.max(circuit.qubits)) + 64;
-        let kept = if self.statevector {
-            32u128 << circuit.qubits.min(64)
-        } else if self.per_shot {
-            2 * bits * u128::from(request.shots)
-        } else {
-            // Twice: a long run keeps what it has done until that is stored.
-            4 * bits * u128::from(request.shots.min(1 << 20))
-        };
-        Ok(Ready {
-            bytes: fitting(
-                "the results",
-                plan.bytes.saturating_add(kept + written),
-                available,
-            )?,
-            method: format!("{}: {}", plan.method.name(), plan.reason),
-            kind: Kind::Circuit(Box::new(circuit), Box::new(request)),
         })
     }
 
-    fn sampling(&self, shots: u64, threads: usize, available: u64) -> Result<Ready, Error> {
+    /// What no method could do, and what is too much.
+    fn check(
+        &self,
+        circuit: &Circuit,
+        request: &run::Request,
+        points: &Points,
+        operations: u64,
+    ) -> Result<(), Error> {
+        let count = points.count() as u64;
+        for (what, got, limit) in [
+            ("shots", request.shots.saturating_mul(count), run::SHOTS_MAX),
+            (
+                "numbers in the answer (amplitudes, expectation values and derivatives of all points)",
+                self.numbers(circuit, points),
+                NUMBERS_MAX,
+            ),
+            (
+                "operations of the circuit, times points of the sweep",
+                if count > 1 {
+                    operations.saturating_mul(count)
+                } else {
+                    0
+                },
+                OPERATIONS_MAX,
+            ),
+        ] {
+            if got > limit {
+                return Err(Error::Limit {
+                    what,
+                    got: got.into(),
+                    limit: limit.into(),
+                });
+            }
+        }
+        let checked = |observable: &Observable| observable.check(circuit.qubits);
+        request.observables.iter().try_for_each(checked)?;
+        if self.statevector && (points.swept() || self.gradient) {
+            let message = "all amplitudes (statevector) come alone: no sweep, no gradient; ask for amplitudes by basis state";
+            return Err(Error::Circuit(message.to_owned()));
+        }
+        if !self.gradient {
+            return Ok(());
+        }
+        if request.observables.is_empty() {
+            let message = "a gradient is of an expectation value: say which observable";
+            return Err(Error::Circuit(message.to_owned()));
+        }
+        if circuit.parameters.is_empty() {
+            let message = "a gradient is by inputs, and the circuit has none (input float NAME;)";
+            return Err(Error::Circuit(message.to_owned()));
+        }
+        gradient::check(circuit)?;
+        let quiet = Noise {
+            readout: request.noise.readout,
+            ..Noise::default()
+        };
+        if request.noise != quiet {
+            return Err(gradient::irreversible("noise"));
+        }
+        Ok(())
+    }
+
+    /// How many numbers the answer has, besides counts.
+    fn numbers(&self, circuit: &Circuit, points: &Points) -> u64 {
+        let slopes = if self.gradient {
+            circuit.parameters.len()
+        } else {
+            0
+        };
+        let each = 2 * self.amplitudes.len() + self.observables.len() * (1 + slopes);
+        (each as u64).saturating_mul(points.count() as u64)
+    }
+
+    fn sampling(&self, threads: usize, available: u64) -> Result<Ready, Error> {
+        if self.gradient || !self.sweep.is_empty() {
+            let message = "a program in stim's format has no inputs: no sweep, no gradient";
+            return Err(Error::Circuit(message.to_owned()));
+        }
+        let shots = self.shots.unwrap_or(1024);
         let program = stim::parse(&self.circuit)?;
         let request = frames::Request {
             shots,
@@ -179,19 +283,6 @@ impl Task {
             method: "stabilizer: Clifford gates and Pauli noise, sampled by frames".to_owned(),
             kind: Kind::Program(Box::new(program), request),
         })
-    }
-
-    fn bound(&self, circuit: &Circuit) -> Result<Circuit, Error> {
-        let value = |name: &String| {
-            let given = self.inputs.get(name).copied();
-            given.ok_or_else(|| Error::Circuit(format!("input {name} needs a value")))
-        };
-        let strange = self.inputs.keys().find(|n| !circuit.parameters.contains(n));
-        if let Some(name) = strange {
-            return Err(Error::Circuit(format!("the circuit has no input {name}")));
-        }
-        let values = circuit.parameters.iter().map(value);
-        circuit.bind(&values.collect::<Result<Vec<f64>, _>>()?)
     }
 }
 
@@ -214,13 +305,7 @@ impl Ready {
     /// As [`run::run`] and [`frames::sample`].
     pub fn run(&self, watch: &Watch) -> Result<Answer, Error> {
         match &self.kind {
-            Kind::Circuit(circuit, request) => {
-                let mut outcome = run::run(circuit, request, watch)?;
-                if request.statevector {
-                    return Ok(Answer::Amplitudes(std::mem::take(&mut outcome.statevector)));
-                }
-                Ok(Answer::Document(self.document(&outcome, request)))
-            }
+            Kind::Circuit(runs) => self.runs(runs, watch),
             Kind::Program(program, request) => {
                 let summary = frames::summary(program, request, watch)?;
                 Ok(Answer::Document(json!({
@@ -237,125 +322,97 @@ impl Ready {
         }
     }
 
-    fn document(&self, outcome: &Outcome, request: &run::Request) -> Value {
+    fn runs(&self, runs: &Runs, watch: &Watch) -> Result<Answer, Error> {
+        let request = &runs.request;
         let mut document = json!({
             "method": self.method,
             "shots": request.shots,
-            "seed": outcome.seed,
-            "counts": outcome.counts,
-            "error_bound": outcome.error_bound,
+            "seed": request.seed,
             "bytes": self.bytes,
         });
-        let mut put = |name: &str, wanted: bool, value: Value| {
-            if wanted && let Some(members) = document.as_object_mut() {
-                members.insert(name.to_owned(), value);
+        if !runs.points.swept() {
+            let values = runs.points.values(0);
+            let mut outcome = run::run(&runs.circuit.bind(&values)?, request, watch)?;
+            if request.statevector {
+                return Ok(Answer::Amplitudes(std::mem::take(&mut outcome.statevector)));
             }
-        };
-        put("per_shot", request.memory, json!(outcome.memory));
-        put(
-            "expectations",
-            !request.observables.is_empty(),
-            json!(outcome.expectations),
+            put(&mut document, runs.results(&outcome, &values, watch)?);
+            return Ok(Answer::Document(document));
+        }
+        let count = runs.points.count();
+        watch.expect(count as u64);
+        let mut list = Vec::with_capacity(count);
+        for number in 0..count {
+            watch.check()?;
+            let values = runs.points.values(number);
+            let part = watch.part();
+            let outcome = run::run(&runs.circuit.bind(&values)?, request, &part)?;
+            let inputs: BTreeMap<&String, f64> = runs
+                .circuit
+                .parameters
+                .iter()
+                .zip(values.iter().copied())
+                .collect();
+            let mut point = json!({"inputs": inputs, "method": outcome.method});
+            put(&mut point, runs.results(&outcome, &values, &part)?);
+            list.push(point);
+            watch.advance(1);
+        }
+        put(&mut document, vec![("points", Value::Array(list))]);
+        Ok(Answer::Document(document))
+    }
+}
+
+impl Runs {
+    /// What a run gives, by name.
+    fn results(
+        &self,
+        outcome: &Outcome,
+        values: &[f64],
+        watch: &Watch,
+    ) -> Result<Vec<(&'static str, Value)>, Error> {
+        let request = &self.request;
+        let mut results = vec![
+            ("counts", json!(outcome.counts)),
+            ("error_bound", json!(outcome.error_bound)),
+        ];
+        if request.memory {
+            results.push(("per_shot", json!(outcome.memory)));
+        }
+        if !request.observables.is_empty() {
+            results.push(("expectations", json!(outcome.expectations)));
+        }
+        if !request.amplitudes.is_empty() {
+            let pairs: Vec<[f64; 2]> = outcome.amplitudes.iter().map(|a| [a.re, a.im]).collect();
+            results.push(("amplitudes", json!(pairs)));
+        }
+        if self.gradient {
+            let of = |observable: &Observable| {
+                let (threads, available) = (request.threads, request.available);
+                gradient::gradient(&self.circuit, values, observable, threads, available, watch)
+            };
+            let mut gradients = Vec::new();
+            for observable in &request.observables {
+                let (_, slopes) = of(observable)?;
+                let named: BTreeMap<&String, f64> =
+                    self.circuit.parameters.iter().zip(slopes).collect();
+                gradients.push(named);
+            }
+            results.push(("gradients", json!(gradients)));
+        }
+        Ok(results)
+    }
+}
+
+fn put(document: &mut Value, members: Vec<(&'static str, Value)>) {
+    if let Some(object) = document.as_object_mut() {
+        object.extend(
+            members
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value)),
         );
-        let pairs: Vec<[f64; 2]> = outcome.amplitudes.iter().map(|a| [a.re, a.im]).collect();
-        put("amplitudes", !request.amplitudes.is_empty(), json!(pairs));
-        document
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn task(circuit: &str) -> Task {
-        Task {
-            circuit: circuit.to_owned(),
-            ..Task::default()
-        }
-    }
-
-    const BELL: &str = "OPENQASM 2.0; include \"qelib1.inc\"; qreg q[2]; creg c[2]; h q[0]; cx q[0],q[1]; measure q -> c;";
-
-    fn answer(task: &Task) -> Answer {
-        let ready = task.ready(2, 1 << 28).unwrap();
-        ready.run(&Watch::default()).unwrap()
-    }
-
-    #[test]
-    fn a_task_travels_as_json_and_gives_what_it_asks_for() {
-        let text = json!({"circuit": BELL, "shots": 100, "seed": 3, "observables": ["XX"], "amplitudes": ["11"]});
-        let read: Task = serde_json::from_value(text).unwrap();
-        let again: Task = serde_json::from_str(&serde_json::to_string(&read).unwrap()).unwrap();
-        assert_eq!(read, again);
-        let Answer::Document(document) = answer(&read) else {
-            panic!("no document");
-        };
-        let counts = document["counts"].as_object().unwrap();
-        let sum: u64 = counts.values().filter_map(Value::as_u64).sum();
-        assert_eq!((sum, counts.len()), (100, 2));
-        assert!((document["expectations"][0].as_f64().unwrap() - 1.0).abs() < 1e-12);
-        let amplitude = document["amplitudes"][0][0].as_f64().unwrap();
-        assert!((amplitude - 0.5f64.sqrt()).abs() < 1e-12);
-        assert!(serde_json::from_str::<Task>("{\"circut\": \"\"}").is_err());
-    }
-
-    #[test]
-    fn amplitudes_come_alone_and_stim_is_sampled() {
-        let mut state = task("{\"gates\":[{\"name\":\"x\",\"target\":1}]}");
-        state.statevector = true;
-        let Answer::Amplitudes(list) = answer(&state) else {
-            panic!("no amplitudes");
-        };
-        assert_eq!(list.len(), 4);
-        assert!((list[2].re - 1.0).abs() < 1e-15);
-        let mut sampled = task("X_ERROR(1) 0\nM 0\nDETECTOR rec[-1]");
-        sampled.format = Format::Stim;
-        sampled.shots = Some(77);
-        let Answer::Document(document) = answer(&sampled) else {
-            panic!("no document");
-        };
-        assert_eq!(
-            (&document["detected"], &document["ones"][0]),
-            (&json!(77), &json!(77))
-        );
-    }
-
-    #[test]
-    fn what_cannot_be_run_is_refused_before_it_starts() {
-        let refused = |change: fn(&mut Task), words: &str| {
-            let mut task = task(BELL);
-            change(&mut task);
-            let error = task.ready(1, 1 << 28).unwrap_err().to_string();
-            assert!(error.contains(words), "{error}");
-        };
-        refused(|t| t.circuit = "qreg q[1]; frob q[0];".into(), "line 1");
-        refused(
-            |t| t.noise = vec!["rain=0.5".into()],
-            "unknown channel \"rain\"",
-        );
-        refused(|t| t.noise = vec!["hh:bit-flip=0.5".into()], "unknown gate");
-        refused(|t| t.noise = vec!["bit-flip=2".into()], "not from 0 to 1");
-        refused(|t| t.amplitudes = vec!["0".into()], "2 bits expected");
-        refused(
-            |t| t.observables = vec!["XXX".into()],
-            "more than the 2 qubits",
-        );
-        refused(|t| t.inputs = [("t".to_owned(), 1.0)].into(), "no input t");
-        refused(|t| t.shots = Some(u64::MAX), "shots");
-        refused(
-            |t| {
-                t.per_shot = true;
-                t.shots = Some(10_000_000);
-            },
-            "the results needs",
-        );
-        refused(
-            |t| {
-                t.circuit =
-                    "OPENQASM 3.0; include \"stdgates.inc\"; input float a; qubit q; rx(a) q;"
-                        .into()
-            },
-            "input a needs a value",
-        );
-    }
-}
+mod tests;

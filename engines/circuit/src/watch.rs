@@ -1,5 +1,6 @@
 //! How a caller follows a run and stops it: counters that threads share, and what is kept for a later run.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::Error;
@@ -8,7 +9,7 @@ use crate::kept::Kept;
 /// Progress and cancellation of a run.
 #[derive(Debug, Default)]
 pub struct Watch {
-    stop: AtomicBool,
+    stop: Arc<AtomicBool>,
     done: AtomicU64,
     all: AtomicU64,
     /// Whether work is counted in steps of shots, not by the methods.
@@ -23,6 +24,14 @@ impl Watch {
     pub fn keeping(lines: &[String]) -> Self {
         Self {
             kept: Some(Kept::new(lines)),
+            ..Self::default()
+        }
+    }
+
+    /// One for a part of the work: it stops when this one is asked to, counts for itself, and keeps nothing.
+    pub(crate) fn part(&self) -> Self {
+        Self {
+            stop: self.stop.clone(),
             ..Self::default()
         }
     }

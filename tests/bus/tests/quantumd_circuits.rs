@@ -157,6 +157,91 @@ async fn circuits_run_as_jobs_in_processes_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn inputs_are_swept_and_derived_by() {
+    const TURN: &str = "OPENQASM 3.0; include \"stdgates.inc\"; input float t; qubit q; ry(t) q;";
+    let house = House::build().await;
+    let _running = house.serve(settings()).await;
+    let client = &house.client;
+    let circuits = Circuits1Proxy::new(client).await.unwrap();
+    let values = [0.0f64, 0.3, 2.0];
+    let swept = options([
+        ("sweep", HashMap::from([("t", values.to_vec())]).into()),
+        ("gradient", true.into()),
+        ("shots", 200u64.into()),
+        ("seed", 5u64.into()),
+        ("observables", vec!["Z"].into()),
+    ]);
+    let path = circuits.submit(TURN, swept).await.unwrap();
+    let swept = document(client, path).await;
+    assert_eq!(swept["points"].as_array().map(Vec::len), Some(3));
+    for (point, t) in swept["points"].as_array().unwrap().iter().zip(values) {
+        let number = |value: &serde_json::Value| value.as_f64().unwrap();
+        assert!((number(&point["expectations"][0]) - t.cos()).abs() < 1e-12);
+        assert!((number(&point["gradients"][0]["t"]) + t.sin()).abs() < 1e-12);
+        let single = options([
+            ("inputs", HashMap::from([("t", t)]).into()),
+            ("shots", 200u64.into()),
+            ("seed", 5u64.into()),
+        ]);
+        let path = circuits.submit(TURN, single).await.unwrap();
+        assert_eq!(document(client, path).await["counts"], point["counts"]);
+    }
+
+    // quantumctl asks for the same, and prints the same.
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(TURN.as_bytes()).unwrap();
+    let file = file.path().to_str().unwrap();
+    let arguments = [
+        "circuit",
+        "run",
+        file,
+        "--sweep=t=0:2:3",
+        "--gradient",
+        "--observable=Z",
+    ];
+    let (code, here) = ctl::ctl(&house.bus, &arguments).await;
+    let (also, there) = ctl::ctl(&house.bus, &[&arguments[..], &["--service"]].concat()).await;
+    assert_eq!((code, also), (0, 0), "{here} {there}");
+    assert_eq!(here["points"], there["points"]);
+
+    let measured = format!("{TURN} bit m = measure q;");
+    for (text, name, value, words) in [
+        (
+            TURN,
+            "sweep",
+            HashMap::from([("u", vec![1.0])]).into(),
+            "no input u",
+        ),
+        (
+            TURN,
+            "sweep",
+            HashMap::from([("t", vec![0.0; 10_001])]).into(),
+            "points of the sweep",
+        ),
+        (
+            TURN,
+            "inputs",
+            HashMap::from([("t", 0.1)]).into(),
+            "which observable",
+        ),
+        (
+            &measured,
+            "observables",
+            vec!["Z"].into(),
+            "through a measurement",
+        ),
+    ] {
+        let mut asked = options([("gradient", true.into()), (name, value)]);
+        if name == "observables" {
+            asked.insert("inputs", HashMap::from([("t", 0.1)]).into());
+        }
+        let path = circuits.submit(text, asked).await.unwrap();
+        let error = end(client, path).await.unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_run_is_refused_with_the_reason() {
     let house = House::build().await;
     let mut settings = settings();

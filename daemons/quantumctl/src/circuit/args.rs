@@ -30,9 +30,9 @@ pub enum CircuitCommand {
 pub struct RunArgs {
     #[command(flatten)]
     pub source: Source,
-    /// How often to run it
-    #[arg(long, default_value_t = 1024)]
-    pub shots: u64,
+    /// How often to run it [default: 1024; 0 with --gradient]
+    #[arg(long)]
+    pub shots: Option<u64>,
     /// Seed of the random numbers; the same seed gives the same results
     #[arg(long)]
     pub seed: Option<u64>,
@@ -66,6 +66,17 @@ pub struct RunArgs {
     /// Value of an input of the circuit; may be repeated
     #[arg(long, value_name = "NAME=NUMBER")]
     pub input: Vec<String>,
+    /// Run once for each of COUNT values of an input from START to STOP, or for each point of a JSON file
+    /// ([{"NAME": NUMBER}] or {"NAME": [NUMBER]}); may be repeated, inputs go through their values together
+    #[arg(
+        long,
+        value_name = "NAME=START:STOP:COUNT|FILE",
+        conflicts_with = "statevector"
+    )]
+    pub sweep: Vec<String>,
+    /// Also derive each observable by each input of the circuit, which has to be gates alone
+    #[arg(long, conflicts_with = "statevector")]
+    pub gradient: bool,
     /// Noise after gates: [GATE:|qN:]CHANNEL=P with depolarizing, amplitude-damping, phase-damping,
     /// bit-flip or phase-flip; may be repeated
     #[arg(long, value_name = "CHANNEL=P")]
@@ -234,7 +245,7 @@ impl RunArgs {
                 PrecisionName::Double => Precision::Double,
             },
             bond: self.bond.max(1),
-            shots: self.shots,
+            shots: self.shots.unwrap_or(1024),
             memory: self.per_shot,
             seed: self.seed.unwrap_or_else(random_seed),
             threads: self.threads.unwrap_or_else(processors).max(1),

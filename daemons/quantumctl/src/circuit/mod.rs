@@ -7,6 +7,7 @@ mod model;
 mod render;
 mod sample;
 mod service;
+mod sweep;
 
 pub use args::CircuitCommand;
 
@@ -43,6 +44,9 @@ pub fn run_alone(output: &Output, command: &CircuitCommand) -> Option<Result<(),
 
 fn alone(output: &Output, command: &CircuitCommand) -> Result<(), Error> {
     match command {
+        CircuitCommand::Run(args) if args.gradient || !args.sweep.is_empty() => {
+            sweep::run(output, args)
+        }
         CircuitCommand::Run(args) => {
             let circuit = args.bound(read(&args.source)?)?;
             let request = args.request(&circuit)?;
@@ -51,6 +55,11 @@ fn alone(output: &Output, command: &CircuitCommand) -> Result<(), Error> {
             let outcome = run::run(&circuit, &request, &Watch::default())?;
             let result = RunResult::new(&outcome, &plan, &request, start.elapsed());
             output.document(&result, |r| render::result(r, &output.style))
+        }
+        CircuitCommand::Explain(args) if args.gradient || !args.sweep.is_empty() => {
+            let message =
+                "one run is explained: give values with --input, not --sweep or --gradient";
+            Err(Error::Usage(message.to_owned()))
         }
         CircuitCommand::Explain(args) if args.source.is_stim() => sample::explain(output, args),
         CircuitCommand::Explain(args) => {
@@ -75,14 +84,21 @@ fn alone(output: &Output, command: &CircuitCommand) -> Result<(), Error> {
     }
 }
 
+/// That stim's format has a command of its own.
+fn not_stim(source: &Source) -> Result<(), Error> {
+    if !source.is_stim() {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "{}: circuits in stim's format are sampled: quantumctl circuit sample",
+        source.file
+    )))
+}
+
 /// A circuit from a file or, for `-`, from standard input; JSON if it starts like JSON.
 fn read(source: &Source) -> Result<Circuit, Error> {
     let file = &source.file;
-    if source.is_stim() {
-        return Err(Error::Usage(format!(
-            "{file}: circuits in stim's format are sampled: quantumctl circuit sample"
-        )));
-    }
+    not_stim(source)?;
     let text = text(file, qasm::TEXT_MAX)?;
     let json = match source.format {
         FormatName::Json => true,

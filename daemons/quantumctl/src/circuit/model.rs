@@ -27,6 +27,9 @@ pub struct Result {
     /// Expectation values, in the order of the observables.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expectations: Vec<f64>,
+    /// For each observable its derivative by each input.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gradients: Vec<BTreeMap<String, f64>>,
     /// Amplitudes asked for: real and imaginary part.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub amplitudes: Vec<[f64; 2]>,
@@ -52,6 +55,7 @@ impl Result {
             counts: outcome.counts.clone(),
             per_shot: outcome.memory.clone(),
             expectations: outcome.expectations.clone(),
+            gradients: Vec::new(),
             amplitudes: pairs(&outcome.amplitudes),
             statevector: pairs(&outcome.statevector),
             error_bound: outcome.error_bound,
@@ -59,6 +63,52 @@ impl Result {
             seconds: time.as_secs_f64(),
         }
     }
+}
+
+/// The results of a sweep.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Swept {
+    /// The methods that ran.
+    pub method: String,
+    /// Why the first of them.
+    pub reason: String,
+    /// Shots of each point.
+    pub shots: u64,
+    /// The seed that repeats the results.
+    pub seed: u64,
+    /// Results, in the order of the values.
+    pub points: Vec<Point>,
+    /// Bytes at most.
+    pub bytes: u64,
+    /// Seconds that all of it took.
+    pub seconds: f64,
+}
+
+/// The result at one point of a sweep.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Point {
+    /// The value of each input.
+    pub inputs: BTreeMap<String, f64>,
+    /// The method that ran.
+    pub method: String,
+    /// Counts by result.
+    pub counts: BTreeMap<String, u64>,
+    /// Results shot by shot.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub per_shot: Vec<String>,
+    /// Expectation values, in the order of the observables.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expectations: Vec<f64>,
+    /// For each observable its derivative by each input.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gradients: Vec<BTreeMap<String, f64>>,
+    /// Amplitudes asked for: real and imaginary part.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub amplitudes: Vec<[f64; 2]>,
+    /// A bound on the error of probabilities.
+    pub error_bound: f64,
 }
 
 /// A method and what it would take.

@@ -18,6 +18,9 @@ pub fn result(result: &RunResult, style: &Style) -> String {
             out.push_str(&format!("... and {more} more (--json shows all)\n"));
         }
     };
+    let slopes = result.gradients.iter().enumerate();
+    let slopes = slopes.flat_map(|(i, by)| by.iter().map(move |(name, d)| (i, name, d)));
+    let several = result.gradients.len() > 1;
     let complex = |a: &[f64; 2]| format!("{:+.6} {:+.6}i", a[0], a[1]);
     list(
         "expectation",
@@ -25,6 +28,16 @@ pub fn result(result: &RunResult, style: &Style) -> String {
             .expectations
             .iter()
             .map(|e| format!("{e:.10}"))
+            .collect(),
+        &mut out,
+    );
+    list(
+        "derivative",
+        slopes
+            .map(|(i, name, slope)| match several {
+                true => format!("of {i} by {name} {slope:.10}"),
+                false => format!("by {name} {slope:.10}"),
+            })
             .collect(),
         &mut out,
     );
@@ -58,7 +71,7 @@ pub fn result(result: &RunResult, style: &Style) -> String {
     out
 }
 
-fn bound(error: f64) -> String {
+pub fn bound(error: f64) -> String {
     if error == 0.0 {
         "exact".to_owned()
     } else {
@@ -67,7 +80,7 @@ fn bound(error: f64) -> String {
 }
 
 /// Bits with each run of eight or more equal ones as `0{COUNT}`, so that a line holds wide registers.
-fn folded(bits: &str) -> String {
+pub fn folded(bits: &str) -> String {
     let mut out = String::new();
     let mut rest = bits;
     while let Some(first) = rest.chars().next() {

@@ -84,7 +84,7 @@ struct Explained {
 pub fn explain(output: &Output, args: &RunArgs) -> Result<(), Error> {
     let program = read(&args.source.file)?;
     let request = Request {
-        shots: args.shots,
+        shots: args.shots.unwrap_or(1024),
         seed: 0,
         threads: args.threads.unwrap_or_else(processors).max(1),
         available: args.memory.map_or_else(available_memory, Ok)?,

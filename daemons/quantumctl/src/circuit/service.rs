@@ -13,7 +13,7 @@ use zbus::{Fd, OwnedObjectPath, Variant};
 use super::args::{RunArgs, random_seed};
 use super::bench::BenchArgs;
 use super::model::{Result as RunResult, Timing};
-use super::render;
+use super::{render, sweep};
 use crate::bus::Bus;
 use crate::error::Error;
 use crate::job;
@@ -44,6 +44,10 @@ pub async fn run(bus: &Bus, output: &Output, args: &RunArgs) -> Result<(), Error
         return output.document(&Detached { job }, |d| format!("{}\n", d.job));
     }
     let (bytes, media_type, seconds) = follow(bus, job).await?;
+    if !args.sweep.is_empty() {
+        let swept = sweep::read(&bytes, seconds)?;
+        return output.document(&swept, |s| sweep::table(s, &args.observable, &output.style));
+    }
     let result = if media_type == "application/json" {
         document(&bytes, seconds)?
     } else {
@@ -81,7 +85,6 @@ fn memory(args: &RunArgs) -> Result<File, Error> {
 fn options(args: &RunArgs) -> Result<HashMap<&'static str, Variant<'static>>, Error> {
     let mut options = HashMap::from([
         ("format", Variant::from(args.source.name())),
-        ("shots", args.shots.into()),
         ("seed", args.seed.unwrap_or_else(random_seed).into()),
         ("method", args.method.choice().name().into()),
         ("bond", u32::try_from(args.bond).unwrap_or(u32::MAX).into()),
@@ -91,8 +94,13 @@ fn options(args: &RunArgs) -> Result<HashMap<&'static str, Variant<'static>>, Er
         ("per-shot", args.per_shot.into()),
         ("noise", args.noise.clone().into()),
         ("inputs", args.inputs()?.into()),
+        ("gradient", args.gradient.into()),
+        ("sweep", sweep::columns(&args.sweep)?.into()),
         ("detach", args.detach.into()),
     ]);
+    if let Some(shots) = args.shots {
+        options.insert("shots", shots.into());
+    }
     let precision = match args.precision {
         super::args::PrecisionName::Single => "single",
         super::args::PrecisionName::Double => "double",
@@ -117,7 +125,7 @@ async fn follow(bus: &Bus, path: OwnedObjectPath) -> Result<(Vec<u8>, String, f6
     Ok((bytes, media_type, to.saturating_sub(from) as f64 / 1e6))
 }
 
-fn document(bytes: &[u8], seconds: f64) -> Result<RunResult, Error> {
+pub(super) fn document(bytes: &[u8], seconds: f64) -> Result<RunResult, Error> {
     let answer = |error: serde_json::Error| Error::Answer(error.to_string());
     let mut result: RunResult = serde_json::from_slice(bytes).map_err(answer)?;
     if let Some((method, reason)) = result.method.split_once(": ") {

@@ -67,6 +67,16 @@ fn task(mut options: Dictionary) -> Result<(Task, bool), Error> {
             .of::<std::collections::HashMap<String, f64>>("inputs", "numbers by name (a{sd})")?
             .map(BTreeMap::from_iter)
             .unwrap_or_default(),
+        sweep: taken
+            .of::<std::collections::HashMap<String, Vec<f64>>>(
+                "sweep",
+                "lists of numbers by name (a{sad})",
+            )?
+            .map(BTreeMap::from_iter)
+            .unwrap_or_default(),
+        gradient: taken
+            .of("gradient", "true or false (b)")?
+            .unwrap_or_default(),
         noise: taken.list("noise")?,
         readout: taken
             .of::<(f64, f64)>("readout", "two numbers (dd)")?
@@ -228,6 +238,8 @@ mod tests {
             ("method", "guess".into(), "option method: unknown variant"),
             ("speed", 1u32.into(), "option speed: not known"),
             ("noise", "rain".into(), "a list of texts"),
+            ("sweep", vec![0.1].into(), "by name (a{sad})"),
+            ("gradient", 1u32.into(), "option gradient: has to be true"),
         ] {
             let error = super::task(options(vec![(name, value)]))
                 .unwrap_err()
