@@ -1,5 +1,5 @@
-//! The live view on a real terminal (a pty made by script(1)): it draws, q ends it, and the
-//! terminal is left as it was found.
+//! A real terminal (a pty made by script(1)): the live view draws, q ends it, and the terminal is left as it was found;
+//! lists fit its width, whichever that is.
 
 use std::process::Stdio;
 
@@ -77,4 +77,48 @@ async fn no_color_means_no_colour() {
     assert!(!coloured(
         &view(&bus, &[("NO_COLOR", "1")], "Rule r1", b"q").await
     ));
+}
+
+/// What `quantumctl security alerts`, with this after it, prints on a terminal of so many columns.
+async fn alerts(bus: &PrivateBus, columns: u32, after: &str) -> Vec<String> {
+    let program = env!("CARGO_BIN_EXE_quantumctl");
+    let line = format!("stty rows 24 cols {columns}; {program} security alerts {after}");
+    let mut child = Command::new("script")
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .env("DBUS_SYSTEM_BUS_ADDRESS", bus.address())
+        .env("SHELL", "/bin/sh")
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    // Its end would be echoed into the text.
+    let _open = child.stdin.take();
+    let output = child.wait_with_output().await.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_fits_the_terminal_and_is_whole_in_a_pipe() {
+    let bus = PrivateBus::start().unwrap();
+    let _security = services::open_security(&bus).await;
+    for columns in [60, 80] {
+        let lines = alerts(&bus, columns, "").await;
+        let widest = lines.iter().map(|line| line.chars().count()).max();
+        assert!(widest.unwrap() <= columns as usize, "{lines:?}");
+        assert!(
+            lines.iter().any(|line| line.contains("Rule r1")),
+            "{lines:?}"
+        );
+    }
+    let whole = alerts(&bus, 400, "").await;
+    assert!(
+        whole.iter().any(|line| line.chars().count() > 80),
+        "{whole:?}"
+    );
+    assert_eq!(alerts(&bus, 80, "| cat").await, whole);
 }
