@@ -5,12 +5,14 @@ mod stim;
 
 use crate::Error;
 use crate::frames::Program;
-use crate::ir::{Base, Circuit, Gate};
+use crate::ir::{Angle, Base, Circuit, Gate};
 
 /// The most operations that are drawn.
 pub const OPERATIONS_MAX: usize = 20_000;
 /// The most qubits.
 const QUBITS_MAX: usize = 1000;
+/// Characters of an input's name.
+const NAME_MAX: usize = 16;
 
 /// One operation as it is drawn: what stands on which line.
 struct Symbol {
@@ -134,17 +136,13 @@ impl Symbol {
     }
 }
 
-fn marks(gate: &Gate) -> Vec<(u32, String)> {
+fn marks(gate: &Gate, inputs: &[String]) -> Vec<(u32, String)> {
     let mut marks: Vec<(u32, String)> = gate
         .control_qubits()
         .iter()
         .map(|&q| (q, "●".to_owned()))
         .collect();
-    let numbers: Vec<String> = gate
-        .angles
-        .iter()
-        .map(|a| a.value(&[]).map_or_else(|| "?".to_owned(), angle))
-        .collect();
+    let numbers: Vec<String> = gate.angles.iter().map(|&a| written(a, inputs)).collect();
     let numbers = if numbers.is_empty() {
         String::new()
     } else {
@@ -181,6 +179,30 @@ fn marks(gate: &Gate) -> Vec<(u32, String)> {
 }
 
 /// An angle as a fraction of pi where it is one, else with three digits.
+/// An angle as a number, or as what it is of an input: `-2*a+π`.
+fn written(of: Angle, inputs: &[String]) -> String {
+    let (index, factor, offset) = match of {
+        Angle::Value(value) => return angle(value),
+        Angle::Parameter {
+            index,
+            factor,
+            offset,
+        } => (index as usize, factor, offset),
+    };
+    let name = inputs.get(index).map_or("?", String::as_str);
+    let name: String = name.chars().take(NAME_MAX).collect();
+    let product = match factor {
+        1.0 => name,
+        -1.0 => format!("-{name}"),
+        _ => format!("{}*{name}", angle(factor)),
+    };
+    match offset {
+        0.0 => product,
+        _ if offset > 0.0 => format!("{product}+{}", angle(offset)),
+        _ => product + &angle(offset),
+    }
+}
+
 fn angle(value: f64) -> String {
     let turns = value / std::f64::consts::PI;
     for denominator in [1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 16.0] {
@@ -275,6 +297,18 @@ q[2]: ────⊕───M→c0────
         let folded = text(&circuit, 60).unwrap();
         assert!(folded.lines().all(|l| l.chars().count() <= 60), "{folded}");
         assert!(folded.lines().count() > 10);
+    }
+
+    #[test]
+    fn inputs_are_named() {
+        let circuit = crate::qasm::parse(
+            "OPENQASM 3.0; include \"stdgates.inc\"; input float a; input float beta; qubit q;
+             rx(a) q; rz(-2*beta+0.5) q; ry(-a-0.5) q; p(a/2) q;",
+        )
+        .unwrap();
+        let drawn = text(&circuit, 80).unwrap();
+        let wanted = "q[0]: ─Rx(a)──Rz(-2*beta+0.5)──Ry(-a-0.5)──P(0.5*a)──\n";
+        assert_eq!(drawn, wanted);
     }
 
     #[test]

@@ -54,7 +54,9 @@ fn alone(output: &Output, command: &CircuitCommand) -> Result<(), Error> {
             let start = Instant::now();
             let outcome = run::run(&circuit, &request, &Watch::default())?;
             let result = RunResult::new(&outcome, &plan, &request, start.elapsed());
-            output.document(&result, |r| render::result(r, &output.style))
+            output.document(&result, |r| {
+                render::result(r, output.columns(), &output.style)
+            })
         }
         CircuitCommand::Explain(args) if args.gradient || !args.sweep.is_empty() => {
             let message =

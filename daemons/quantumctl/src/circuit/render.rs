@@ -1,13 +1,14 @@
 //! Results as text: histogram, explanation.
 
 use super::model::{Explanation, Result as RunResult};
+use crate::text::fit::{self, Columns};
 use crate::text::style::Style;
 
 /// The most lines of a histogram or of a list of amplitudes.
 const LINES: usize = 32;
 const BAR: usize = 40;
 
-pub fn result(result: &RunResult, style: &Style) -> String {
+pub fn result(result: &RunResult, columns: Columns, style: &Style) -> String {
     let mut out = histogram(result);
     let list = |name: &str, values: Vec<String>, out: &mut String| {
         let more = values.len().saturating_sub(LINES);
@@ -24,19 +25,15 @@ pub fn result(result: &RunResult, style: &Style) -> String {
     let complex = |a: &[f64; 2]| format!("{:+.6} {:+.6}i", a[0], a[1]);
     list(
         "expectation",
-        result
-            .expectations
-            .iter()
-            .map(|e| format!("{e:.10}"))
-            .collect(),
+        result.expectations.iter().map(|e| number(*e)).collect(),
         &mut out,
     );
     list(
         "derivative",
         slopes
             .map(|(i, name, slope)| match several {
-                true => format!("of {i} by {name} {slope:.10}"),
-                false => format!("by {name} {slope:.10}"),
+                true => format!("of {i} by {name} {}", number(*slope)),
+                false => format!("by {name} {}", number(*slope)),
             })
             .collect(),
         &mut out,
@@ -55,20 +52,36 @@ pub fn result(result: &RunResult, style: &Style) -> String {
         &mut out,
     );
     list("shot", result.per_shot.clone(), &mut out);
-    out.push_str(&format!(
-        "{}\n",
-        style.dim(&format!(
-            "{} ({}), {} shots, seed {}, {}, {}, {:.3} s",
-            result.method,
-            result.reason,
-            result.shots,
-            result.seed,
-            bound(result.error_bound),
-            size(result.bytes),
-            result.seconds,
-        ))
-    ));
-    out
+    let note = format!(
+        "{} ({}), {} shots, seed {}, {}, {}, {:.3} s",
+        result.method,
+        result.reason,
+        result.shots,
+        result.seed,
+        bound(result.error_bound),
+        size(result.bytes),
+        result.seconds,
+    );
+    out + &lines(&note, columns, style)
+}
+
+/// A note in lines that the terminal does not have to break.
+pub fn lines(note: &str, columns: Columns, style: &Style) -> String {
+    let lines = fit::lines(note, columns, 0).into_iter();
+    lines.map(|line| style.dim(&line) + "\n").collect()
+}
+
+/// Ten digits, and no sign where all of them are zero.
+fn number(value: f64) -> String {
+    unsigned_zero(format!("{value:.10}"))
+}
+
+/// A number as it is, but zero without its sign.
+pub fn unsigned_zero(text: String) -> String {
+    match text.strip_prefix('-') {
+        Some(rest) if rest.bytes().all(|c| matches!(c, b'0' | b'.')) => rest.to_owned(),
+        _ => text,
+    }
 }
 
 pub fn bound(error: f64) -> String {
@@ -192,6 +205,18 @@ mod tests {
         ] {
             assert_eq!(folded(bits), wanted);
         }
+    }
+
+    #[test]
+    fn notes_break_between_words_and_zero_has_no_sign() {
+        let style = Style::PLAIN;
+        assert_eq!(
+            lines("dense (2^4), seed 1, exact", Some(20), &style),
+            "dense (2^4), seed 1,\nexact\n"
+        );
+        assert_eq!(lines("a, b", None, &style), "a, b\n");
+        assert_eq!(number(-1e-17), "0.0000000000");
+        assert_eq!(number(-0.25), "-0.2500000000");
     }
 
     #[test]

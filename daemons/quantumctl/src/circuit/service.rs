@@ -46,14 +46,16 @@ pub async fn run(bus: &Bus, output: &Output, args: &RunArgs) -> Result<(), Error
     let (bytes, media_type, seconds) = follow(bus, job).await?;
     if !args.sweep.is_empty() {
         let swept = sweep::read(&bytes, seconds)?;
-        return output.document(&swept, |s| sweep::table(s, &args.observable, &output.style));
+        return output.document(&swept, |s| sweep::table(s, &args.observable, output));
     }
     let result = if media_type == "application/json" {
         document(&bytes, seconds)?
     } else {
         amplitudes(&bytes, args, seconds)
     };
-    output.document(&result, |r| render::result(r, &output.style))
+    output.document(&result, |r| {
+        render::result(r, output.columns(), &output.style)
+    })
 }
 
 /// Has the methods timed by quantumd.

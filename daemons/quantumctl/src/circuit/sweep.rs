@@ -13,7 +13,6 @@ use super::model::{Point, Swept};
 use super::{render, service};
 use crate::error::Error;
 use crate::output::Output;
-use crate::text::style::Style;
 
 /// The longest file of points.
 const FILE_MAX: usize = 16 << 20;
@@ -117,10 +116,12 @@ pub fn run(output: &Output, args: &RunArgs) -> Result<(), Error> {
     let bytes = document.to_string().into_bytes();
     if args.sweep.is_empty() {
         let result = service::document(&bytes, seconds)?;
-        return output.document(&result, |r| render::result(r, &output.style));
+        return output.document(&result, |r| {
+            render::result(r, output.columns(), &output.style)
+        });
     }
     let swept = read(&bytes, seconds)?;
-    output.document(&swept, |s| table(s, &args.observable, &output.style))
+    output.document(&swept, |s| table(s, &args.observable, output))
 }
 
 fn task(args: &RunArgs) -> Result<Task, Error> {
@@ -163,7 +164,7 @@ pub fn read(bytes: &[u8], seconds: f64) -> Result<Swept, Error> {
 }
 
 /// A line for each point: inputs, then expectation values and derivatives, or the result that came most.
-pub fn table(swept: &Swept, observables: &[String], style: &Style) -> String {
+pub fn table(swept: &Swept, observables: &[String], output: &Output) -> String {
     let names = swept.points.first().map(|p| p.inputs.keys());
     let names: Vec<&String> = names.into_iter().flatten().collect();
     let mut heads: Vec<String> = names.iter().map(|name| (*name).clone()).collect();
@@ -182,7 +183,7 @@ pub fn table(swept: &Swept, observables: &[String], style: &Style) -> String {
     if observables.is_empty() {
         line += "  most often";
     }
-    let mut out = format!("{}\n", style.bold(&line));
+    let mut out = format!("{}\n", output.style.bold(&line));
     for point in swept.points.iter().take(LINES) {
         let mut numbers: Vec<f64> = point.inputs.values().copied().collect();
         for (i, value) in point.expectations.iter().enumerate() {
@@ -195,7 +196,10 @@ pub fn table(swept: &Swept, observables: &[String], style: &Style) -> String {
                     .flat_map(|by| by.values()),
             );
         }
-        let cells = numbers.into_iter().map(|n| format!("{n:>NUMBER$.6}"));
+        let cells = numbers.into_iter().map(|n| {
+            let text = render::unsigned_zero(format!("{n:.6}"));
+            format!("{text:>NUMBER$}")
+        });
         out += &cells.collect::<Vec<_>>().join("  ");
         if observables.is_empty() {
             out += &most(point, swept.shots);
@@ -221,7 +225,7 @@ pub fn table(swept: &Swept, observables: &[String], style: &Style) -> String {
         render::size(swept.bytes),
         swept.seconds,
     );
-    out + &style.dim(&note) + "\n"
+    out + &render::lines(&note, output.columns(), &output.style)
 }
 
 /// The result that came most often, and its share.

@@ -12,7 +12,7 @@ pub(super) fn symbols(ops: &[Op], circuit: &Circuit, out: &mut Vec<Symbol>) -> R
     let each = |qubits: &[u32], text: &str| qubits.iter().map(|&q| (q, text.to_owned())).collect();
     for op in ops {
         let symbol = match op {
-            Op::Gate(gate) => Symbol::on(marks(gate), true),
+            Op::Gate(gate) => Symbol::on(marks(gate, &circuit.parameters), true),
             Op::Measure { qubit, bit } => {
                 let text = format!("M→{}", short(circuit, *bit));
                 Symbol::on(vec![(*qubit, text)], false)
