@@ -3,6 +3,7 @@
 mod analysis;
 mod choose;
 mod framed;
+mod look;
 mod noise;
 mod once;
 mod program;
@@ -137,7 +138,7 @@ pub fn run(circuit: &Circuit, request: &Request, watch: &Watch) -> Result<Outcom
         }
         Choice::Mps => {
             let n = work.qubits();
-            work.run(|_| Chain::new(n, request.bond, request.available), watch)
+            work.run(|_| Chain::new(n, plan.bond, request.available), watch)
         }
         Choice::Dense | Choice::Auto => match request.precision {
             Precision::Double => dense::<f64>(&mut work, request, watch),

@@ -1,7 +1,9 @@
 //! The sparse method: only the amplitudes that are not zero, sorted by basis state. Oracles, arithmetic
 //! and walks on hundreds of qubits stay small here; what does not is refused when it outgrows its memory.
 
-use crate::ir::Gate;
+use std::collections::BTreeMap;
+
+use crate::ir::{Gate, Matrix};
 use crate::method::{Bits, Method};
 use crate::rng::Rng;
 use crate::{C64, Error, Watch};
@@ -9,8 +11,11 @@ use crate::{C64, Error, Watch};
 /// The most qubits.
 pub const QUBITS: u32 = 512;
 type Key = [u64; QUBITS as usize / 64];
-/// Below this squared size an amplitude is rounding and goes.
-const NOTHING: f64 = 1e-32;
+/// Below this squared size an amplitude, or a cell of a product of gates, is what rounding left where things
+/// cancel, and goes. What goes is added up.
+const NOTHING: f64 = 1e-29;
+/// What a gate costs besides the amplitudes that it touches, in amplitudes.
+const GATE: u64 = 16;
 
 /// A state as its non-zero amplitudes.
 #[derive(Debug, Clone)]
@@ -20,10 +25,24 @@ pub struct Sparse {
     /// The most entries that there may be.
     limit: usize,
     available: u64,
+    /// The distance from the true state, at most.
+    distance: f64,
 }
 
-/// Bytes of an amplitude, the room for sorting included.
-const ENTRY: u64 = 3 * size_of::<(Key, C64)>() as u64;
+/// Bytes of an amplitude, the room for making new ones and for sorting them included.
+pub const ENTRY: u64 = 4 * size_of::<(Key, C64)>() as u64;
+
+/// Gates on one qubit that wait for the next gate that needs their qubit: products in which much cancels.
+type Waiting = BTreeMap<u32, [C64; 4]>;
+
+/// Why a look at a circuit ended before the circuit did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// More amplitudes than there may be, while that gate (from 0) was applied.
+    Memory(usize),
+    /// Too much work, there.
+    Work(usize),
+}
 
 impl Sparse {
     /// All qubits 0, in at most that many bytes.
@@ -45,7 +64,74 @@ impl Sparse {
                 .unwrap_or(usize::MAX)
                 .max(1),
             available,
+            distance: 0.0,
         })
+    }
+
+    /// Applies gates as [`Method::apply`] does, but gives up where that takes more than `most` amplitudes
+    /// touched; gives the largest number of amplitudes that were not zero at a time.
+    pub fn look(&mut self, gates: &[&Gate], most: u64) -> Result<usize, Over> {
+        let (mut waiting, mut work, mut peak) = (Waiting::new(), 0, 1);
+        let ends = gates.len().saturating_sub(1);
+        for (number, gate) in gates.iter().enumerate() {
+            let done = self.take(gate, &mut waiting);
+            let done = done.and_then(|()| match number == ends {
+                true => self.release(&mut waiting, None),
+                false => Ok(()),
+            });
+            done.map_err(|_| Over::Memory(number))?;
+            peak = peak.max(self.entries.len());
+            work += GATE + self.entries.len() as u64;
+            if work > most {
+                return Err(Over::Work(number));
+            }
+        }
+        Ok(peak)
+    }
+
+    /// A gate: one on one qubit waits, others let those on their qubits go first.
+    fn take(&mut self, gate: &Gate, waiting: &mut Waiting) -> Result<(), Error> {
+        if let [qubit] = gate.qubits[..] {
+            // Controls alone: a phase where they are 1.
+            let matrix = gate.target_matrix().controlled(gate.controls);
+            let before = waiting
+                .entry(qubit)
+                .or_insert([C64::ONE, C64::ZERO, C64::ZERO, C64::ONE]);
+            let cell =
+                |r: usize, c: usize| matrix.at(r, 0) * before[c] + matrix.at(r, 1) * before[2 + c];
+            *before = [cell(0, 0), cell(0, 1), cell(1, 0), cell(1, 1)];
+            return Ok(());
+        }
+        self.release(waiting, Some(&gate.qubits))?;
+        let matrix = gate.target_matrix();
+        self.transform(&matrix, gate.control_qubits(), gate.target_qubits())
+    }
+
+    /// Applies what waits on these qubits, or on all.
+    fn release(&mut self, waiting: &mut Waiting, on: Option<&[u32]>) -> Result<(), Error> {
+        let all: Vec<u32> = match on {
+            Some(qubits) => qubits.to_vec(),
+            None => waiting.keys().copied().collect(),
+        };
+        for qubit in all {
+            let cells = waiting.remove(&qubit).map(Vec::from);
+            if let Some(matrix) = cells.and_then(|cells| Matrix::new(2, cells)) {
+                self.transform(&matrix, &[], &[qubit])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops amplitudes that are rounding.
+    fn clean(&mut self) {
+        let mut lost = 0.0;
+        self.entries.retain(|(_, v)| {
+            let weight = v.norm_sqr();
+            let stays = weight > NOTHING;
+            lost += if stays { 0.0 } else { weight };
+            stays
+        });
+        self.distance += lost.sqrt();
     }
 
     /// How many amplitudes are not zero.
@@ -54,9 +140,12 @@ impl Sparse {
         self.entries.len()
     }
 
-    fn gate(&mut self, gate: &Gate) -> Result<(), Error> {
-        let matrix = gate.target_matrix();
-        let targets = gate.target_qubits();
+    fn transform(
+        &mut self,
+        matrix: &Matrix,
+        controls: &[u32],
+        targets: &[u32],
+    ) -> Result<(), Error> {
         let size = matrix.size();
         // What each column leads to: rows and factors that are not zero.
         let columns: Vec<Vec<(usize, C64)>> = (0..size)
@@ -86,7 +175,7 @@ impl Sparse {
             }
             key
         };
-        let chosen = |key: &Key| gate.control_qubits().iter().all(|&c| bit(key, c));
+        let chosen = |key: &Key| controls.iter().all(|&c| bit(key, c));
         if columns.iter().all(|c| c.len() == 1) {
             let moves = columns.iter().enumerate().any(|(i, c)| c[0].0 != i);
             for (key, value) in self.entries.iter_mut().filter(|(key, _)| chosen(key)) {
@@ -99,6 +188,12 @@ impl Sparse {
             }
             return Ok(());
         }
+        let refused = |entries: usize| Error::Memory {
+            method: "sparse",
+            needed: entries as u128 * u128::from(ENTRY),
+            available: self.available,
+            advice: format!("{entries} amplitudes are not zero and more come"),
+        };
         let mut new = Vec::with_capacity(2 * self.entries.len());
         for (key, value) in &self.entries {
             if !chosen(key) {
@@ -108,8 +203,8 @@ impl Sparse {
             for &(row, factor) in &columns[column(key)] {
                 new.push((with(key, row), value * factor));
             }
-            if new.len() > 2 * self.limit {
-                break;
+            if new.len() > 2 * self.limit + size {
+                return Err(refused(new.len()));
             }
         }
         // Stable: equal keys are summed in the order of their origin, everywhere alike.
@@ -121,16 +216,11 @@ impl Sparse {
             }
             same
         });
-        new.retain(|(_, v)| v.norm_sqr() > NOTHING);
         if new.len() > self.limit {
-            return Err(Error::Memory {
-                method: "sparse",
-                needed: new.len() as u128 * u128::from(ENTRY),
-                available: self.available,
-                advice: format!("{} amplitudes are not zero and more come", new.len()),
-            });
+            return Err(refused(new.len()));
         }
         self.entries = new;
+        self.clean();
         Ok(())
     }
 
@@ -156,12 +246,13 @@ fn key(words: &[u64]) -> Key {
 impl Method for Sparse {
     fn apply(&mut self, gates: &[&Gate], watch: &Watch) -> Result<(), Error> {
         watch.expect(gates.len() as u64);
+        let mut waiting = Waiting::new();
         for gate in gates {
             watch.check()?;
-            self.gate(gate)?;
+            self.take(gate, &mut waiting)?;
             watch.advance(1);
         }
-        Ok(())
+        self.release(&mut waiting, None)
     }
 
     fn one(&mut self, qubit: u32) -> f64 {
@@ -184,7 +275,7 @@ impl Method for Sparse {
         for (key, value) in &mut self.entries {
             *value *= if bit(key, qubit) { one * all } else { all };
         }
-        self.entries.retain(|(_, v)| v.norm_sqr() > NOTHING);
+        self.clean();
         Ok(())
     }
 
@@ -227,6 +318,10 @@ impl Method for Sparse {
 
     fn amplitude(&mut self, basis: &[u64]) -> Result<C64, Error> {
         Ok(self.find(&key(basis)))
+    }
+
+    fn discarded(&self) -> f64 {
+        self.distance.min(1.0)
     }
 
     fn bytes(&self) -> u128 {

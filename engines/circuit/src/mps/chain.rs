@@ -1,12 +1,12 @@
 //! The chain: gates on neighbours, others brought together by exchanging places; one site is the centre,
 //! the tensors to its left and right are isometries.
 
+mod method;
+
 use super::decompose::{columns, orthonormal};
 use super::factor::{self, multiply, project};
 use crate::ir::Gate;
-use crate::method::{Bits, Method};
-use crate::rng::Rng;
-use crate::{C64, Error, Watch};
+use crate::{C64, Error};
 
 /// A tensor: left bond, bit, right bond, row by row.
 #[derive(Debug, Clone)]
@@ -33,7 +33,23 @@ pub struct Chain {
     bond: usize,
     /// The distance from the true state, at most.
     distance: f64,
+    /// Multiplications so far, roughly.
+    work: u64,
+    /// The multiplications and the distance with which gates are no longer applied.
+    limits: (u64, f64),
 }
+
+/// Why a look at a circuit ended before the circuit did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// Something had to be cut off at that gate, from 0.
+    Bonds(usize),
+    /// Too much work, there.
+    Work(usize),
+}
+
+/// What taking a pair of sites apart costs however small they are, in multiplications.
+const PAIR: u64 = 2048;
 
 /// Bytes of a chain of that many qubits with bonds up to that many.
 #[must_use]
@@ -74,6 +90,8 @@ impl Chain {
             cuts: false,
             bond: bond.max(1),
             distance: 0.0,
+            work: 0,
+            limits: (u64::MAX, f64::INFINITY),
         })
     }
 
@@ -81,6 +99,25 @@ impl Chain {
     #[must_use]
     pub fn largest_bond(&self) -> usize {
         self.sites.iter().map(|s| s.right).max().unwrap_or(1)
+    }
+
+    /// Applies gates, but gives up after so many multiplications, or so far from the true state.
+    pub fn look(&mut self, gates: &[&Gate], limits: (u64, f64)) -> Result<(), Over> {
+        self.limits = limits;
+        for (number, gate) in gates.iter().enumerate() {
+            self.gate(gate);
+            if self.distance > limits.1 {
+                return Err(Over::Bonds(number));
+            }
+            if self.work > limits.0 {
+                return Err(Over::Work(number));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.work > self.limits.0 || self.distance > self.limits.1
     }
 
     fn centre_on(&mut self, site: usize) {
@@ -109,6 +146,7 @@ impl Chain {
     fn lean_right(&mut self, site: usize) {
         let here = &self.sites[site];
         let (left, right) = (here.left, here.right);
+        self.work += 4 * (left * right * left.min(right)) as u64;
         let parts = factor::left(&here.cells, 2 * left, right);
         self.sites[site] = Site {
             left,
@@ -124,6 +162,7 @@ impl Chain {
     fn lean_left(&mut self, site: usize) {
         let here = &self.sites[site];
         let (left, right) = (here.left, here.right);
+        self.work += 4 * (left * right * left.min(right)) as u64;
         let parts = factor::right(&here.cells, left, 2 * right);
         self.sites[site] = Site {
             left: parts.inner,
@@ -200,6 +239,7 @@ impl Chain {
             }
         }
         let bond = bond * terms;
+        self.work += PAIR + (2 * (left + right) * bond) as u64;
         (self.sites[site].cells, self.sites[site].right) = (new_a, bond);
         (self.sites[site + 1].cells, self.sites[site + 1].left) = (new_b, bond);
         self.loose = true;
@@ -249,10 +289,15 @@ impl Chain {
             }
         }
         let (mut left, mut rest, mut width) = (whole.left, new, bits * whole.right);
+        self.work += PAIR + (rest.len() * (2 * left).min(width)) as u64;
         for site in first..first + count - 1 {
             width /= 2;
             let parts = factor::cut(&rest, 2 * left, width, self.bond, self.cuts);
             rest = parts.rest;
+            if parts.inner == self.bond {
+                // Its singular values were looked at, by many rotations.
+                self.work += 16 * (rest.len() * width) as u64;
+            }
             if parts.lost > 0.0 {
                 self.cuts = true;
                 self.distance += (2.0 * parts.lost).sqrt();
@@ -303,17 +348,20 @@ impl Chain {
         let home = self.place[gate.qubits[order[middle]] as usize];
         for i in (0..middle).rev() {
             let mut at = self.place[gate.qubits[order[i]] as usize];
-            while at < home - (middle - i) {
+            while at < home - (middle - i) && !self.is_over() {
                 self.exchange(at);
                 at += 1;
             }
         }
         for (i, &which) in order.iter().enumerate().skip(middle + 1) {
             let mut at = self.place[gate.qubits[which] as usize];
-            while at > home + (i - middle) {
+            while at > home + (i - middle) && !self.is_over() {
                 self.exchange(at - 1);
                 at -= 1;
             }
+        }
+        if self.is_over() {
+            return;
         }
         let matrix = gate.target_matrix().controlled(gate.controls);
         let place = |x: usize| {
@@ -335,159 +383,5 @@ impl Chain {
         if count > 2 || self.centred || !self.grow(home - middle, &matrix) {
             self.apply_at(home - middle, count, &matrix);
         }
-    }
-
-    /// The vector on the bond after a site that had these bits, from the vector before it.
-    fn step(site: &Site, before: &[C64], bit: usize) -> Vec<C64> {
-        let mut after = vec![C64::ZERO; site.right];
-        for (left, &factor) in before.iter().enumerate() {
-            let row = &site.cells[(2 * left + bit) * site.right..][..site.right];
-            after
-                .iter_mut()
-                .zip(row)
-                .for_each(|(a, x)| *a += factor * x);
-        }
-        after
-    }
-}
-
-impl Method for Chain {
-    fn apply(&mut self, gates: &[&Gate], watch: &Watch) -> Result<(), Error> {
-        watch.expect(gates.len() as u64);
-        for gate in gates {
-            watch.check()?;
-            if gate.qubits.len() > crate::ir::MATRIX_QUBITS_MAX {
-                return Err(Error::Unsupported {
-                    method: "the mps method",
-                    what: format!(
-                        "apply {} to {} qubits at once",
-                        gate.name(),
-                        gate.qubits.len()
-                    ),
-                });
-            }
-            self.gate(gate);
-            watch.advance(1);
-        }
-        Ok(())
-    }
-
-    fn one(&mut self, qubit: u32) -> f64 {
-        let place = self.place[qubit as usize];
-        self.centre_on(place);
-        let site = &self.sites[place];
-        let (mut one, mut all) = (0.0, 0.0);
-        for (row, cells) in site.cells.chunks(site.right).enumerate() {
-            let weight: f64 = cells.iter().map(C64::norm_sqr).sum();
-            all += weight;
-            one += if row & 1 == 1 { weight } else { 0.0 };
-        }
-        one / all
-    }
-
-    fn collapse(&mut self, qubit: u32, bit: bool) {
-        let place = self.place[qubit as usize];
-        self.centre_on(place);
-        let site = &mut self.sites[place];
-        for (row, cells) in site.cells.chunks_mut(site.right).enumerate() {
-            if (row & 1 == 1) != bit {
-                cells.fill(C64::ZERO);
-            }
-        }
-        let weight: f64 = site.cells.iter().map(C64::norm_sqr).sum();
-        let scale = 1.0 / weight.sqrt();
-        site.cells.iter_mut().for_each(|x| *x *= scale);
-    }
-
-    fn damp(&mut self, qubit: u32, one: f64, all: f64) -> Result<(), Error> {
-        let place = self.place[qubit as usize];
-        self.centre_on(place);
-        let site = &mut self.sites[place];
-        for (row, cells) in site.cells.chunks_mut(site.right).enumerate() {
-            let factor = if row & 1 == 1 { one * all } else { all };
-            cells.iter_mut().for_each(|x| *x *= factor);
-        }
-        Ok(())
-    }
-
-    fn copied(&self) -> Result<Self, Error> {
-        Ok(self.clone())
-    }
-
-    fn sample(&mut self, draws: &mut [Rng]) -> Result<Vec<Bits>, Error> {
-        self.centre_on(0);
-        let words = self.place.len().div_ceil(64).max(1);
-        let mut samples = Vec::with_capacity(draws.len());
-        for rng in draws {
-            let mut bits = vec![0u64; words];
-            let mut vector = vec![C64::ONE];
-            for (site, &qubit) in self.sites.iter().zip(&self.qubit) {
-                let [zero, one] = [0, 1].map(|bit| Self::step(site, &vector, bit));
-                let weight = |v: &[C64]| v.iter().map(C64::norm_sqr).sum::<f64>();
-                let (w0, w1) = (weight(&zero), weight(&one));
-                let value = rng.unit() * (w0 + w1) >= w0;
-                let (mut next, w) = if value { (one, w1) } else { (zero, w0) };
-                let scale = 1.0 / w.sqrt();
-                next.iter_mut().for_each(|x| *x *= scale);
-                vector = next;
-                bits[qubit / 64] |= u64::from(value) << (qubit % 64);
-            }
-            samples.push(bits);
-        }
-        Ok(samples)
-    }
-
-    fn expectation(&mut self, x: &[u64], z: &[u64]) -> Result<f64, Error> {
-        let bit = |w: &[u64], q: usize| w.get(q / 64).is_some_and(|w| w >> (q % 64) & 1 == 1);
-        // The overlap of the chain's left part with itself, the Paulis in between.
-        let mut overlap = vec![C64::ONE];
-        let mut turns = 0;
-        for (site, &qubit) in self.sites.iter().zip(&self.qubit) {
-            let (flips, signs) = (bit(x, qubit), bit(z, qubit));
-            turns += u32::from(flips && signs);
-            let mut next = vec![C64::ZERO; site.right * site.right];
-            for s in 0..2 {
-                // <.. s' ..| P |.. s ..> with s' = s flipped where there is an X part.
-                let other = s ^ usize::from(flips);
-                let sign = if signs && s == 1 { -1.0 } else { 1.0 };
-                let row =
-                    |l: usize, s: usize| &site.cells[(2 * l + s) * site.right..][..site.right];
-                for above in 0..site.left {
-                    let mut sum = vec![C64::ZERO; site.right];
-                    for below in 0..site.left {
-                        let factor = overlap[above * site.left + below] * sign;
-                        sum.iter_mut()
-                            .zip(row(below, s))
-                            .for_each(|(a, x)| *a += factor * x);
-                    }
-                    for (i, c) in row(above, other).iter().enumerate() {
-                        let target = &mut next[i * site.right..(i + 1) * site.right];
-                        target
-                            .iter_mut()
-                            .zip(&sum)
-                            .for_each(|(t, x)| *t += c.conj() * x);
-                    }
-                }
-            }
-            overlap = next;
-        }
-        Ok((overlap[0] * C64::I.powu(turns % 4)).re)
-    }
-
-    fn amplitude(&mut self, basis: &[u64]) -> Result<C64, Error> {
-        let mut vector = vec![C64::ONE];
-        for (site, &qubit) in self.sites.iter().zip(&self.qubit) {
-            let bit = basis.get(qubit / 64).map_or(0, |w| w >> (qubit % 64) & 1);
-            vector = Self::step(site, &vector, bit as usize);
-        }
-        Ok(vector[0])
-    }
-
-    fn discarded(&self) -> f64 {
-        self.distance.min(1.0)
-    }
-
-    fn bytes(&self) -> u128 {
-        self.sites.iter().map(|s| s.cells.len() as u128 * 16).sum()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::analysis::{Analysis, Split, is_static, light_cone};
 use super::framed::Framed;
+use super::look::look;
 use super::{Choice, Precision, Request};
 use crate::dense::bytes_needed;
 use crate::ir::{MATRIX_QUBITS_MAX, Op};
@@ -29,6 +30,8 @@ pub struct Plan {
     pub reason: String,
     /// Bytes to set aside for it.
     pub bytes: u128,
+    /// The largest bond, for a chain of tensors.
+    pub bond: usize,
     /// All methods.
     pub candidates: Vec<Candidate>,
     /// What the circuit is like, after the reduction.
@@ -41,7 +44,8 @@ pub struct Plan {
     pub(super) reduced: Option<Circuit>,
 }
 
-/// Chooses without running. Nothing large is allocated.
+/// Chooses without running, but for a look with little memory and a bounded number of operations where no
+/// method's bound fits.
 ///
 /// # Errors
 /// [`Error::Memory`] or [`Error::Unsupported`] where the method asked for, or every method, cannot do it.
@@ -55,12 +59,16 @@ pub fn explain(circuit: &Circuit, request: &Request) -> Result<Plan, Error> {
     } else {
         None
     };
-    let candidates = vec![
+    let mut candidates = vec![
         stabilizer_candidate(circuit, &analysis, request, framed.as_ref()),
         dense_candidate(circuit, request),
         mps_candidate(circuit, &analysis, request),
         sparse_candidate(circuit, &analysis, request),
     ];
+    let hopeless = request.method == Choice::Auto && !candidates.iter().any(|c| c.fits);
+    let bond = hopeless
+        .then(|| look(circuit, &analysis, request, &mut candidates))
+        .flatten();
     let wanted = |method| candidates.iter().find(|c| c.method == method);
     let chosen = match request.method {
         Choice::Auto => {
@@ -106,6 +114,7 @@ pub fn explain(circuit: &Circuit, request: &Request) -> Result<Plan, Error> {
         method: chosen.method,
         reason: chosen.reason,
         bytes: chosen.bytes.unwrap_or(request.available.into()),
+        bond: bond.unwrap_or(request.bond),
         candidates,
         analysis,
         split,
@@ -262,7 +271,7 @@ fn mps_candidate(circuit: &Circuit, analysis: &Analysis, request: &Request) -> C
 }
 
 fn sparse_candidate(circuit: &Circuit, analysis: &Analysis, request: &Request) -> Candidate {
-    let most = u128::from(request.available) / 192;
+    let most = u128::from(request.available) / u128::from(sparse::ENTRY);
     let bound = analysis.log_non_zeros;
     let (fits, reason) = if circuit.qubits > sparse::QUBITS {
         (false, format!("more than {} qubits", sparse::QUBITS))
@@ -280,7 +289,8 @@ fn sparse_candidate(circuit: &Circuit, analysis: &Analysis, request: &Request) -
     };
     Candidate {
         method: Choice::Sparse,
-        bytes: (bound < 100).then(|| (192u128 << bound).min(request.available.into())),
+        bytes: (bound < 100)
+            .then(|| (u128::from(sparse::ENTRY) << bound).min(request.available.into())),
         fits,
         reason,
     }
@@ -309,6 +319,11 @@ fn refusal(
     while bytes_needed::<f64>(most + 1, request.threads) <= request.available.into() {
         most += 1;
     }
+    let sparse = if circuit.qubits <= sparse::QUBITS {
+        "ask for sparse: it goes on until memory ends; "
+    } else {
+        ""
+    };
     let largest = analysis.groups.first().map_or(0, Vec::len);
     Error::Memory {
         method: if request.method == Choice::Auto {
@@ -322,6 +337,7 @@ fn refusal(
             "{}. What could be done: {most} qubits of this depth fit ({} in single precision); \
              measure fewer of the {} qubits, so that gates outside their light cone go; \
              ask for mps with a bond: what cutting there costs is reported; \
+             {sparse}\
              cut the circuit between qubits that meet rarely (the largest group that meets has {largest}); \
              or replace the {} gates that are not Clifford",
             tried.join("; "),

@@ -107,7 +107,7 @@ impl<'a> Shots<'a> {
                 None => self.run_tree(&fresh, &mut outcome, watch)?,
             }
         }
-        outcome.error_bound = self.rounding().max(outcome.error_bound);
+        outcome.error_bound = (self.rounding() + outcome.error_bound).min(1.0);
         Ok(outcome)
     }
 
