@@ -1,5 +1,5 @@
-//! Keys1, Ledger1 and Entropy1 with nothing but busctl: each method once as an administrator and once as a user without
-//! rights, who may have what is public and nothing else.
+//! Keys1, Key1, Ledger1 and Entropy1 with nothing but busctl: each method once as an administrator and once as a user
+//! without rights, who may have what is public and nothing else.
 
 use quantumos_dbus::{bus_name, path};
 use quantumos_vm::{Bus, Outcome, ensure};
@@ -91,6 +91,10 @@ fn ledger(root: Bus<'_>, nobody: Bus<'_>) -> Outcome {
             ensure(why.contains("org.quantumos.keys.manage"), || why)?;
         }
     }
+    // Only agents append; who is none does not get past the bus.
+    let forged = ["ssta{ss}", "forged", "1", "1", "0"];
+    let why = nobody.refusal(bus_name::QUANTUM, at, LEDGER, "Append", &forged)?;
+    ensure(why.contains("Append") || why.contains("ccess"), || why)?;
     let findings = root.call(bus_name::QUANTUM, at, LEDGER, "Verify", &[])?;
     ensure(findings[0] == Value::Array(Vec::new()), || {
         findings.to_string()
@@ -122,4 +126,110 @@ fn entropy(root: Bus<'_>, nobody: Bus<'_>) -> Outcome {
         ensure(healthy, || format!("{sources:?}"))?;
     }
     Ok(())
+}
+
+/// How a method with descriptors is called; those who have no right get nothing.
+const DESCRIPTORS: &str = r#"
+    set -ex
+    mkdir -p /tmp/walk; chmod 755 /tmp/walk; cd /tmp/walk
+    printf '\007' >message; : >sealed; : >opened; : >none
+    # Descriptors from 3 on are what was passed.
+    call() { # user, how many, key, method, words
+        LISTEN_FDS=$2 runuser -u $1 -- sh -c 'export LISTEN_PID=$$; exec busctl "$@"' sh \
+            --allow-interactive-authorization=no call org.quantumos.Quantum1 $3 org.quantumos.Key1 "${@:4}" 2>&1
+    }
+    signature=$(call root 1 $SIGNS SignDescriptor 'ha{sv}' 3 0 3<message)
+    signature=${signature#ay }
+    test ${signature%% *} = 4627
+    call nobody 1 $SIGNS SignDescriptor 'ha{sv}' 3 0 3<message | grep -q org.quantumos.keys.use
+    for user in root nobody; do
+        call $user 1 $SIGNS VerifyDescriptor 'haya{sv}' 3 $signature 0 3<message | grep -qx 'b true'
+        call $user 1 $SIGNS VerifyDescriptor 'haya{sv}' 3 $signature 0 3<none | grep -qx 'b false'
+    done
+    call root 2 $SEALS Encrypt 'hha{sv}' 3 4 0 3<message 4>sealed
+    call nobody 2 $SEALS Encrypt 'hha{sv}' 3 4 0 3<message 4>none | grep -q org.quantumos.keys.use
+    call root 2 $SEALS Decrypt 'hha{sv}' 3 4 0 3<sealed 4>opened
+    call nobody 2 $SEALS Decrypt 'hha{sv}' 3 4 0 3<sealed 4>none | grep -q org.quantumos.keys.use
+    cmp message opened
+    if cmp message sealed || test -s none; then exit 4; fi
+    cd /; rm -r /tmp/walk
+"#;
+
+#[test]
+fn each_method_of_a_key_for_root_and_for_nobody() {
+    GUEST.scenario(|guest| {
+        let root = Bus::of(guest);
+        let nobody = root.user("nobody");
+        let create = |algorithm: &str| -> Result<String, Box<dyn std::error::Error>> {
+            let words = ["ssa{sv}", algorithm, "walked through", "0"];
+            let made = root.call(bus_name::QUANTUM, path::KEYS, KEYS, "Create", &words)?;
+            Ok(made[0].as_str().ok_or("no path")?.to_owned())
+        };
+        let (signs, agrees) = (create("ML-DSA-87")?, create("X25519+ML-KEM-1024")?);
+        let seals = create("AES-256-GCM")?;
+        let call = |bus: Bus<'_>, key: &str, method: &str, words: &[&str]| {
+            bus.call(bus_name::QUANTUM, key, KEY, method, words)
+        };
+        let refused = |key: &str, method: &str, words: &[&str]| {
+            let why = nobody.refusal(bus_name::QUANTUM, key, KEY, method, words)?;
+            ensure(why.contains("org.quantumos.keys."), || {
+                format!("{method}: {why}")
+            })
+        };
+
+        // Everybody has what is public and what needs nothing else.
+        let public = call(root, &signs, "PublicKeyOf", &["u", "1"])?;
+        for bus in [root, nobody] {
+            ensure(call(bus, &signs, "PublicKey", &[])? == public, || {
+                "PublicKey and PublicKeyOf differ".into()
+            })?;
+            ensure(
+                call(bus, &signs, "PublicKeyOf", &["u", "1"])? == public,
+                || "PublicKeyOf differs".into(),
+            )?;
+        }
+        let sign = ["aya{sv}", "1", "7", "0"];
+        let signature = array(&call(root, &signs, "Sign", &sign)?[0]);
+        refused(&signs, "Sign", &sign)?;
+        for bus in [root, nobody] {
+            for (message, valid) in [("7", true), ("8", false)] {
+                let mut words = vec!["ayaya{sv}", "1", message];
+                words.extend(signature.iter().map(String::as_str));
+                words.push("0");
+                let answer = call(bus, &signs, "Verify", &words)?;
+                ensure(answer[0] == valid, || format!("{message}: {answer}"))?;
+            }
+            let agreed = array(&call(bus, &agrees, "Encapsulate", &["a{sv}", "0"])?[0]);
+            let mut words = vec!["aya{sv}"];
+            words.extend(agreed.iter().map(String::as_str));
+            words.push("0");
+            call(root, &agrees, "Decapsulate", &words)?;
+            refused(&agrees, "Decapsulate", &words)?;
+        }
+        let script = format!("SIGNS={signs} SEALS={seals}\n{DESCRIPTORS}");
+        let output = guest.run(&["/bin/bash", "-c", &script])?;
+        ensure(output.code == 0, || {
+            format!("{}: {}{}", output.code, output.text(), output.errors())
+        })?;
+
+        // Who may: given and taken.
+        let grant = ["ssas", "user", "65534", "1", "sign"];
+        refused(&signs, "Grant", &grant)?;
+        call(root, &signs, "Grant", &grant)?;
+        call(nobody, &signs, "Sign", &sign)?;
+        let ungrant = ["ss", "user", "65534"];
+        refused(&signs, "Ungrant", &ungrant)?;
+        call(root, &signs, "Ungrant", &ungrant)?;
+        refused(&signs, "Sign", &sign)?;
+
+        refused(&signs, "Rotate", &[])?;
+        let newest = call(root, &signs, "Rotate", &[])?;
+        ensure(newest[0] == 2, || format!("version {newest}"))?;
+        let newer = call(nobody, &signs, "PublicKey", &[])?;
+        ensure(newer != public, || "the key is the same".into())?;
+        refused(&signs, "Revoke", &["s", "spite"])?;
+        call(root, &signs, "Revoke", &["s", "a test"])?;
+        let why = root.refusal(bus_name::QUANTUM, &signs, KEY, "Sign", &sign)?;
+        ensure(why.contains("revoked"), || why)
+    });
 }
