@@ -188,13 +188,17 @@ mod tests {
         path
     }
 
+    fn rules(folder: &Path) -> RulesFrom {
+        RulesFrom {
+            paths: vec![put(folder, "r.yml", RULES.as_bytes())],
+            placeholders: Vec::new(),
+        }
+    }
+
     #[test]
     fn a_capture_gives_the_same_alerts_each_time() {
         let folder = tempfile::tempdir().unwrap();
-        let from = RulesFrom {
-            paths: vec![put(folder.path(), "r.yml", RULES.as_bytes())],
-            placeholders: Vec::new(),
-        };
+        let from = rules(folder.path());
         let rules = from.load().unwrap();
         let path = put(folder.path(), "c.jsonl", CAPTURE.as_bytes());
         let first = replay(&path, &rules).unwrap();
@@ -218,12 +222,7 @@ mod tests {
     #[test]
     fn what_was_cut_off_is_a_part_and_says_so() {
         let folder = tempfile::tempdir().unwrap();
-        let rules = RulesFrom {
-            paths: vec![put(folder.path(), "r.yml", RULES.as_bytes())],
-            placeholders: Vec::new(),
-        }
-        .load()
-        .unwrap();
+        let rules = rules(folder.path()).load().unwrap();
         let whole = replay(&put(folder.path(), "c.jsonl", CAPTURE.as_bytes()), &rules).unwrap();
         assert_eq!(whole.part, None);
         // Wherever the writer was killed: whole lines are read, and the rest is not passed over in silence.
@@ -241,12 +240,7 @@ mod tests {
     #[test]
     fn what_is_no_capture_is_told_with_its_place() {
         let folder = tempfile::tempdir().unwrap();
-        let rules = RulesFrom {
-            paths: vec![put(folder.path(), "r.yml", RULES.as_bytes())],
-            placeholders: Vec::new(),
-        }
-        .load()
-        .unwrap();
+        let rules = rules(folder.path()).load().unwrap();
         let long = vec![b'x'; capture::MAX_LINE + 10];
         for (text, wanted) in [
             (&b"{\"class\":\"log\"}\n{\n"[..], "c.jsonl:2: "),

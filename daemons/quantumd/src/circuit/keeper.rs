@@ -3,9 +3,9 @@
 //! what is in them. Blocks.
 
 use super::wire::Work;
+use quantumos_pqc::sha256_hex;
 use serde_json::json;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -43,9 +43,7 @@ impl Keeper {
         if head.len() > WORK_MAX {
             return None;
         }
-        let mut hasher = DefaultHasher::new();
-        head.hash(&mut hasher);
-        let name = format!("{:016x}", hasher.finish());
+        let name = sha256_hex(head.as_bytes());
         tidy(directory, &name);
         let path = directory.join(name);
         let lines = match stored(&path, &head) {

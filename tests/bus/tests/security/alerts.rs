@@ -1,6 +1,6 @@
 //! From events to alerts.
 
-use crate::stage::{RULE, Stage, alert, alerts, exec, put};
+use crate::stage::{RULE, Stage, alert, alerts, exec, put, sees_programs};
 use futures_util::StreamExt;
 use quantumos_dbus::{Security1Proxy, path};
 use quantumos_ebpf::{ConnectEvent, Context as EventContext, Event, ProcessKey};
@@ -175,12 +175,7 @@ async fn the_kernels_own_events_raise_alerts() {
         .unwrap();
     let client = bus.connect().await.unwrap();
     let security = Security1Proxy::new(&client).await.unwrap();
-    let coverage = security.coverage().await.unwrap();
-    if coverage
-        .iter()
-        .any(|row| row.0 == "exec" && row.2 == "unavailable")
-    {
-        eprintln!("skipped: this kernel or user can't load probes: {coverage:?}");
+    if !sees_programs(&security).await {
         return;
     }
     let mut raised = security.receive_alert_raised().await.unwrap();

@@ -1,7 +1,7 @@
 //! A daemon with events that the test gives; its code is the same as on a host.
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use quantumos_dbus::{Alert1Proxy, SERVICES, Service, path};
+use quantumos_dbus::{Alert1Proxy, SERVICES, Security1Proxy, Service, path};
 use quantumos_ebpf::{
     Class, Context as EventContext, Coverage, Denial, Event, ExecEvent, ProcessKey,
     ProgramStatistics, State, Watch,
@@ -233,4 +233,16 @@ pub async fn alert<'a>(client: &'a Connection, path: &'a str) -> Alert1Proxy<'a>
         .build()
         .await
         .unwrap()
+}
+
+/// Whether programs that start are seen by the kernel's probes here; says so when they are not.
+pub async fn sees_programs(security: &Security1Proxy<'_>) -> bool {
+    let coverage = security.coverage().await.unwrap();
+    let blind = coverage
+        .iter()
+        .any(|row| row.0 == "exec" && row.2 == "unavailable");
+    if blind {
+        eprintln!("skipped: this kernel or user can't load probes: {coverage:?}");
+    }
+    !blind
 }
