@@ -1,20 +1,25 @@
 //! Running a circuit: the request, the method that suits it, shots, and what comes out.
 
 mod analysis;
+mod candidates;
 mod choose;
 mod framed;
 mod look;
 mod noise;
 mod once;
 mod program;
+mod reduce;
 mod results;
 mod shots;
+mod sweep;
 mod tree;
 
 pub use analysis::{Analysis, Split};
-pub use choose::{Candidate, Plan, explain};
+pub use candidates::Candidate;
+pub use choose::{Plan, explain};
 pub use noise::Noise;
 pub use results::{Observable, Outcome, basis_state};
+pub use sweep::{Sweep, sweep};
 
 use crate::dense::{Real, State};
 use crate::method::Method;
@@ -123,22 +128,34 @@ pub const SHOTS_MAX: u64 = 100_000_000;
 /// What is wrong with the circuit or the request, or [`Error::Memory`] (before memory is taken)
 /// where no method fits.
 pub fn run(circuit: &Circuit, request: &Request, watch: &Watch) -> Result<Outcome, Error> {
-    check(circuit, request)?;
     let plan = explain(circuit, request)?;
-    let noisy = request.noise.applied(circuit)?;
-    let mut work = Shots::new(&plan, noisy, request);
-    match plan.method {
-        Choice::Stabilizer => {
-            let n = work.qubits();
-            work.run(|_| Tableau::new(n, request.available), watch)
-        }
-        Choice::Sparse => {
-            let n = work.qubits();
-            work.run(|_| Sparse::new(n, request.available), watch)
-        }
+    run_planned(circuit, request, &plan, watch)
+}
+
+/// Runs a circuit by a plan that [`explain`] made of it and of the same request.
+///
+/// # Errors
+/// As [`run`]; [`Error::Circuit`] for a plan of a circuit of other size.
+pub fn run_planned(
+    circuit: &Circuit,
+    request: &Request,
+    plan: &Plan,
+    watch: &Watch,
+) -> Result<Outcome, Error> {
+    let runs = plan.runs.as_ref().unwrap_or(circuit);
+    let way = plan.way(circuit)?;
+    go(Shots::new(way, &plan.qubits, runs, request), watch)
+}
+
+/// Runs by the method that was chosen.
+fn go(mut work: Shots<'_>, watch: &Watch) -> Result<Outcome, Error> {
+    let (n, request) = (work.qubits(), work.request);
+    match work.way.method {
+        Choice::Stabilizer => work.run(|_| Tableau::new(n, request.available), watch),
+        Choice::Sparse => work.run(|_| Sparse::new(n, request.available), watch),
         Choice::Mps => {
-            let n = work.qubits();
-            work.run(|_| Chain::new(n, plan.bond, request.available), watch)
+            let bond = work.way.bond;
+            work.run(|_| Chain::new(n, bond, request.available), watch)
         }
         Choice::Dense | Choice::Auto => match request.precision {
             Precision::Double => dense::<f64>(&mut work, request, watch),
@@ -166,6 +183,10 @@ fn check(circuit: &Circuit, request: &Request) -> Result<(), Error> {
             circuit.parameters.join(", ")
         )));
     }
+    check_request(circuit, request)
+}
+
+fn check_request(circuit: &Circuit, request: &Request) -> Result<(), Error> {
     if request.shots > SHOTS_MAX {
         return Err(Error::Limit {
             what: "shots",
@@ -177,20 +198,4 @@ fn check(circuit: &Circuit, request: &Request) -> Result<(), Error> {
         .observables
         .iter()
         .try_for_each(|o| o.check(circuit.qubits))
-}
-
-/// Runs a circuit once for each set of parameter values.
-///
-/// # Errors
-/// As [`run`], and for sets of the wrong size.
-pub fn sweep(
-    circuit: &Circuit,
-    values: &[Vec<f64>],
-    request: &Request,
-    watch: &Watch,
-) -> Result<Vec<Outcome>, Error> {
-    values
-        .iter()
-        .map(|set| run(&circuit.bind(set)?, request, watch))
-        .collect()
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::frames::{self, Program};
 use crate::ir::Op;
-use crate::run::{self, Choice, Noise, Observable, Outcome, Precision, basis_state};
+use crate::run::{self, Choice, Noise, Observable, Outcome, Precision, Sweep, basis_state};
 use crate::{C64, Circuit, Error, Watch, gradient, json as json_form, qasm, stim};
 use points::Points;
 
@@ -91,6 +91,9 @@ struct Runs {
     circuit: Circuit,
     request: run::Request,
     points: Points,
+    sweep: Sweep,
+    /// How many points run side by side.
+    together: usize,
     gradient: bool,
 }
 
@@ -125,9 +128,12 @@ impl Task {
         let mut operations = 0;
         circuit.each(&mut |_| operations += 1);
         self.check(&circuit, &request, &points, operations)?;
-        let (needed, method) = points.plan(&circuit, &request)?;
-        // The circuit itself: as it is, bound, with its noise, reduced, and as steps.
-        let written = 7 * size_of::<Op>() as u128 * u128::from(operations);
+        let sweep = points.plan(&circuit, &request)?;
+        let adjoint = match self.gradient {
+            true => gradient::bytes_taken(circuit.qubits, threads),
+            false => 0,
+        };
+        let most = adjoint.max(sweep.bytes.into());
         // Results are kept besides the state: amplitudes once more, texts of shots, counts of each.
         let bits = u128::from(circuit.bits.max(circuit.qubits)) + 64;
         let shots = u128::from(request.shots);
@@ -140,12 +146,22 @@ impl Task {
             4 * bits * shots.min(1 << 20)
         };
         let kept = kept * points.count() as u128 + 64 * u128::from(self.numbers(&circuit, &points));
-        let adjoint = if self.gradient {
-            gradient::bytes_taken(circuit.qubits, threads)
-        } else {
-            0
+        // The circuit itself: as it is, reduced, with its noise, and for each point that runs bound and as steps.
+        let written = size_of::<Op>() as u128 * u128::from(operations);
+        let needed = |together: usize| {
+            let each = most.saturating_add(4 * written);
+            let all = each.saturating_mul(together as u128);
+            all.saturating_add(kept + 3 * written)
         };
-        let needed = needed.max(adjoint).saturating_add(kept + written);
+        let mut together = sweep.together(u64::try_from(adjoint).unwrap_or(u64::MAX));
+        while together > 1 && needed(together) > available.into() {
+            together -= 1;
+        }
+        let needed = needed(together);
+        let mut method = format!("{}: {}", sweep.methods.join(", "), sweep.reason);
+        if points.swept() {
+            method += &format!("; {} points", points.count());
+        }
         Ok(Ready {
             bytes: fitting("the results", needed, available)?,
             method,
@@ -153,6 +169,8 @@ impl Task {
                 circuit,
                 request,
                 points,
+                sweep,
+                together,
                 gradient: self.gradient,
             })),
         })
@@ -332,21 +350,19 @@ impl Ready {
         });
         if !runs.points.swept() {
             let values = runs.points.values(0);
-            let mut outcome = run::run(&runs.circuit.bind(&values)?, request, watch)?;
+            let mut outcome = runs.sweep.point(0, &values, watch)?;
             if request.statevector {
                 return Ok(Answer::Amplitudes(std::mem::take(&mut outcome.statevector)));
             }
-            put(&mut document, runs.results(&outcome, &values, watch)?);
+            put(
+                &mut document,
+                runs.results(&outcome, &values, request, watch)?,
+            );
             return Ok(Answer::Document(document));
         }
-        let count = runs.points.count();
-        watch.expect(count as u64);
-        let mut list = Vec::with_capacity(count);
-        for number in 0..count {
-            watch.check()?;
-            let values = runs.points.values(number);
-            let part = watch.part();
-            let outcome = run::run(&runs.circuit.bind(&values)?, request, &part)?;
+        let values = |number: usize| runs.points.values(number);
+        let point = |number: usize, outcome: Outcome, share: &run::Request, part: &Watch| {
+            let values = values(number);
             let inputs: BTreeMap<&String, f64> = runs
                 .circuit
                 .parameters
@@ -354,10 +370,10 @@ impl Ready {
                 .zip(values.iter().copied())
                 .collect();
             let mut point = json!({"inputs": inputs, "method": outcome.method});
-            put(&mut point, runs.results(&outcome, &values, &part)?);
-            list.push(point);
-            watch.advance(1);
-        }
+            put(&mut point, runs.results(&outcome, &values, share, part)?);
+            Ok(point)
+        };
+        let list = runs.sweep.each(&values, runs.together, watch, point)?;
         put(&mut document, vec![("points", Value::Array(list))]);
         Ok(Answer::Document(document))
     }
@@ -369,9 +385,9 @@ impl Runs {
         &self,
         outcome: &Outcome,
         values: &[f64],
+        request: &run::Request,
         watch: &Watch,
     ) -> Result<Vec<(&'static str, Value)>, Error> {
-        let request = &self.request;
         let mut results = vec![
             ("counts", json!(outcome.counts)),
             ("error_bound", json!(outcome.error_bound)),

@@ -5,10 +5,10 @@
 mod reference;
 mod running;
 
-use quantumos_circuit::Error;
 use quantumos_circuit::ir::Circuit;
 use quantumos_circuit::rng::Rng;
-use quantumos_circuit::run::{Choice, Observable, Request, explain};
+use quantumos_circuit::run::{Choice, Observable, Request, explain, run_planned};
+use quantumos_circuit::{Error, Watch};
 use running::{go, request, same};
 
 /// A random circuit of Clifford gates.
@@ -302,5 +302,29 @@ fn light_cones_and_idle_qubits_do_not_change_results() {
         asked.statevector = true;
         let all = go(&reference::random(6, 30, 50 + seed), &asked).expectations[0];
         assert!((cut - all).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn a_plan_runs_its_own_circuit_only() {
+    let mut circuit = Circuit::new(3, 2).unwrap();
+    circuit.gate("ry", &[0.7], &[1]).unwrap();
+    circuit.gate("cx", &[], &[1, 2]).unwrap();
+    circuit.gate("h", &[], &[0]).unwrap();
+    circuit.measure(2, 1).unwrap();
+    let mut asked = request(Choice::Auto, 100);
+    for noise in [
+        None,
+        Some("amplitude-damping=0.2"),
+        Some("depolarizing=0.1"),
+    ] {
+        noise.iter().for_each(|text| asked.noise.add(text).unwrap());
+        let plan = explain(&circuit, &asked).unwrap();
+        let planned = run_planned(&circuit, &asked, &plan, &Watch::default()).unwrap();
+        assert_eq!(planned, go(&circuit, &asked));
+        let mut longer = circuit.clone();
+        longer.gate("h", &[], &[0]).unwrap();
+        let error = run_planned(&longer, &asked, &plan, &Watch::default()).unwrap_err();
+        assert!(error.to_string().contains("another circuit"), "{error}");
     }
 }

@@ -86,6 +86,35 @@ fn a_point_of_a_sweep_is_a_run_of_its_own() {
 }
 
 #[test]
+fn points_side_by_side_give_what_they_give_alone() {
+    // 18 qubits with their noise and without, and few points for many threads.
+    let text = ANSATZ.replace("qubit[3]", "qubit[18]");
+    let damped =
+        format!("{ANSATZ} bit m = measure q[0]; if (m) {{ x q[2]; }} bit[3] r = measure q;");
+    for (text, points, noise) in [(&text, 3, false), (&damped, 7, true), (&damped, 2, false)] {
+        let mut asked = task(text, &[("a", 0.7), ("c", 0.2)]);
+        asked.sweep = named(&[("b", (0..points).map(f64::from).collect::<Vec<_>>())]);
+        asked.shots = Some(200);
+        asked.noise = vec!["amplitude-damping=0.1".to_owned(); usize::from(noise)];
+        let run = |threads: usize, available: u64| {
+            let ready = asked.ready(threads, available).unwrap();
+            let Answer::Document(document) = ready.run(&Watch::default()).unwrap() else {
+                panic!("amplitudes")
+            };
+            (document["points"].clone(), ready.bytes)
+        };
+        let (alone, one) = run(1, 1 << 30);
+        for threads in [2, 3, 8] {
+            let (points, bytes) = run(threads, 1 << 30);
+            assert_eq!(points, alone, "{threads} threads");
+            // Each that runs beside another has memory of its own, where there is some.
+            assert!(bytes > one, "{threads} threads: {bytes} {one}");
+            assert_eq!(run(threads, one).0, alone);
+        }
+    }
+}
+
+#[test]
 fn gradients_are_those_of_differences_and_of_shifts() {
     let sums = ["ZZZ + 0.5*X0", "-2*Y1 Z2 + 1", "Z0"];
     let mut asked = task(ANSATZ, &[]);

@@ -52,7 +52,7 @@ fn alone(output: &Output, command: &CircuitCommand) -> Result<(), Error> {
             let request = args.request(&circuit)?;
             let plan = run::explain(&circuit, &request)?;
             let start = Instant::now();
-            let outcome = run::run(&circuit, &request, &Watch::default())?;
+            let outcome = run::run_planned(&circuit, &request, &plan, &Watch::default())?;
             let result = RunResult::new(&outcome, &plan, &request, start.elapsed());
             output.document(&result, |r| {
                 render::result(r, output.columns(), &output.style)

@@ -119,7 +119,7 @@ struct Known {
 
 impl Known {
     fn of(&mut self, gate: &Gate) -> (bool, bool) {
-        let look = || (Action::of(gate).is_some(), is_monomial(gate));
+        let look = || kinds(gate);
         if matches!(gate.base, Base::Unitary(_)) {
             return look();
         }
@@ -135,6 +135,11 @@ impl Known {
         self.plain.push((gate.base.clone(), gate.controls, facts));
         facts
     }
+}
+
+/// Whether a gate is Clifford, and whether it is monomial.
+pub(super) fn kinds(gate: &Gate) -> (bool, bool) {
+    (Action::of(gate).is_some(), is_monomial(gate))
 }
 
 fn find(parent: &mut [u32], mut qubit: u32) -> u32 {

@@ -3,7 +3,7 @@
 //! operations, so that what is refused is refused soon, and what is not is known to fit.
 
 use super::analysis::Analysis;
-use super::choose::Candidate;
+use super::candidates::Candidate;
 use super::{Choice, Request};
 use crate::ir::{Circuit, Gate, MATRIX_QUBITS_MAX, Op};
 use crate::mps::{self, Chain};

@@ -73,8 +73,8 @@ impl Shots<'_> {
     fn read_off<M: Method>(&self, state: &mut M, outcome: &mut Outcome) -> Result<(), Error> {
         // The method's qubits are some of the circuit's.
         let packed = |words: &[u64]| {
-            let mut out = vec![0u64; self.plan.qubits.len().div_ceil(64).max(1)];
-            for (i, &q) in self.plan.qubits.iter().enumerate() {
+            let mut out = vec![0u64; self.names.len().div_ceil(64).max(1)];
+            for (i, &q) in self.names.iter().enumerate() {
                 let bit = words.get(q as usize / 64).map_or(0, |w| w >> (q % 64) & 1);
                 out[i / 64] |= bit << (i % 64);
             }

@@ -1,11 +1,11 @@
 //! Shots. A static circuit runs once and is sampled; Clifford circuits with noise go by Pauli frames, and
 //! anything else runs as a tree. Each shot has its own stream of random numbers, so threads change nothing.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Request;
-use super::choose::Plan;
+use super::choose::Way;
 use super::framed::Framed;
 use super::results::{Outcome, text};
 use crate::ir::{Circuit, Op};
@@ -35,19 +35,21 @@ impl Shot {
 
 /// A run in preparation.
 pub struct Shots<'a> {
-    pub(super) plan: &'a Plan,
+    pub(super) way: Way,
+    /// The qubits of the circuit that was asked about, by those that run.
+    pub(super) names: &'a [u32],
     pub(super) request: &'a Request,
     /// What runs.
-    pub(super) circuit: Cow<'a, Circuit>,
+    pub(super) circuit: &'a Circuit,
     /// Its registers, those of measurements that nobody wrote among them.
     pub(super) shown: Circuit,
 }
 
 impl<'a> Shots<'a> {
-    pub fn new(plan: &'a Plan, noisy: Cow<'a, Circuit>, request: &'a Request) -> Self {
-        let circuit = plan.reduced.as_ref().map_or(noisy, Cow::Borrowed);
+    pub fn new(way: Way, names: &'a [u32], circuit: &'a Circuit, request: &'a Request) -> Self {
         Self {
-            plan,
+            way,
+            names,
             request,
             shown: circuit.bare(),
             circuit,
@@ -74,16 +76,13 @@ impl<'a> Shots<'a> {
         if !measures && self.request.shots > 0 {
             // Counts of a circuit without measurements are those of all its qubits.
             self.shown.measure_all()?;
-            if !self.plan.analysis.is_static {
-                self.circuit.to_mut().measure_all()?;
-            }
         }
         let mut outcome = Outcome {
-            method: self.plan.method.name(),
+            method: self.way.method.name(),
             seed: self.request.seed,
             ..Outcome::default()
         };
-        if self.plan.analysis.is_static {
+        if self.way.is_static {
             self.run_static(&fresh, &mut outcome, watch)?;
         } else {
             let asks = self.request.statevector
@@ -96,9 +95,10 @@ impl<'a> Shots<'a> {
                         .to_owned(),
                 });
             }
-            let framed = (self.plan.method == super::Choice::Stabilizer)
-                .then(|| Framed::of(&self.circuit, self.request))
-                .flatten();
+            let framed = match self.way.framed.clone() {
+                None if self.way.by_frames => Framed::of(self.circuit, self.request).map(Arc::new),
+                kept => kept,
+            };
             match framed {
                 Some(framed) => {
                     outcome.bytes = framed.bytes(self.request);
@@ -113,12 +113,12 @@ impl<'a> Shots<'a> {
 
     /// A bound of what rounding does to probabilities: each gate adds a few units in the last place.
     fn rounding(&self) -> f64 {
-        let unit = match (self.plan.method, self.request.precision) {
+        let unit = match (self.way.method, self.request.precision) {
             (super::Choice::Stabilizer, _) => 0.0,
             (super::Choice::Dense, super::Precision::Single) => f64::from(f32::EPSILON),
             _ => f64::EPSILON,
         };
-        8.0 * unit * self.plan.analysis.gates as f64
+        8.0 * unit * self.way.gates as f64
     }
 
     pub(super) fn shot(&self, number: usize) -> Shot {

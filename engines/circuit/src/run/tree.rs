@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Request;
 use super::program::{Step, steps};
 use super::results::{Outcome, text};
 use super::shots::{Shot, Shots};
@@ -17,6 +18,17 @@ const TOLD: u64 = 16;
 const STEPS_MAX: u64 = 2_000_000;
 /// States that may wait at once, whatever the memory.
 const WAITING_MAX: u128 = 4096;
+
+/// The least that a state takes, and what states that wait may take without being asked for.
+const PAGE: u128 = 4096;
+const WAIT: u128 = 256 << 20;
+
+/// Bytes that a tree may take whose states take so many each.
+pub(super) fn bytes(state: u128, request: &Request) -> u128 {
+    let state = state.max(PAGE);
+    let all = state * WAITING_MAX;
+    all.min(WAIT.max(8 * state)).min(request.available.into())
+}
 
 /// Shots that have ended: their numbers and bits.
 type Done = Vec<(usize, Vec<u64>)>;
@@ -36,7 +48,7 @@ impl Shots<'_> {
         outcome: &mut Outcome,
         watch: &Watch,
     ) -> Result<(), Error> {
-        let program = steps(&self.circuit);
+        let program = steps(self.circuit);
         let shots = usize::try_from(self.request.shots).unwrap_or(usize::MAX);
         watch.expect_steps((program.len() as u64).saturating_mul(self.request.shots));
         let state = fresh(1)?;
@@ -49,7 +61,7 @@ impl Shots<'_> {
         watch.advance_steps((program.len() as u64).saturating_mul(earlier.len() as u64));
         let is_done = |number: usize| earlier.binary_search_by_key(&number, |e| e.0).is_ok();
         // Small states: one thread a share of the shots. Large ones: all threads on each state.
-        let fit = u128::from(self.request.available) / bytes.max(1);
+        let fit = u128::from(self.way.bytes.min(self.request.available)) / bytes.max(PAGE);
         let shares = if self.circuit.qubits <= 16 {
             self.request
                 .threads

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::run::{self, Request};
+use crate::run::{Request, Sweep};
 use crate::{Circuit, Error};
 
 /// The most points of a sweep.
@@ -97,26 +97,8 @@ impl Points {
         self.columns.iter().filter_map(at).collect()
     }
 
-    /// Bytes of the point that takes the most, and the methods that run, with the first one's reason. Which
-    /// method suits depends on the angles: at some a gate is Clifford.
-    pub(super) fn plan(
-        &self,
-        circuit: &Circuit,
-        request: &Request,
-    ) -> Result<(u128, String), Error> {
-        let (mut bytes, mut names, mut reason) = (0, Vec::new(), None);
-        for point in 0..self.count {
-            let plan = run::explain(&circuit.bind(&self.values(point))?, request)?;
-            bytes = plan.bytes.max(bytes);
-            if !names.contains(&plan.method.name()) {
-                names.push(plan.method.name());
-            }
-            reason.get_or_insert(plan.reason);
-        }
-        let mut method = format!("{}: {}", names.join(", "), reason.unwrap_or_default());
-        if self.swept {
-            method += &format!("; {} points", self.count);
-        }
-        Ok((bytes, method))
+    /// Plans them.
+    pub(super) fn plan(&self, circuit: &Circuit, request: &Request) -> Result<Sweep, Error> {
+        Sweep::plan(circuit, request, self.count, &|point| self.values(point))
     }
 }
