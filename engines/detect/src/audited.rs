@@ -6,38 +6,50 @@
 use crate::class::Class;
 use crate::event::{Event, Value};
 use crate::field::Field;
+use crate::shape::Shape;
 
 /// What the audit system writes of a process without a login.
 const UNSET: i64 = 4_294_967_295;
 
-/// Messages by which the service manager says what it did, their record types.
-const MANAGER: [(&[u8], &[u8]); 2] = [
-    (b"9d1aaa27d60140bd96365438aad20286", b"SERVICE_STOP"),
-    (b"39f53479d3a045ac8e11786248231fbf", b"SERVICE_START"),
+/// The record types that messages stand for.
+pub(crate) const RECORDS: [&[u8]; 7] = [
+    b"SERVICE_STOP",
+    b"SERVICE_START",
+    b"ADD_USER",
+    b"DEL_USER",
+    b"ADD_GROUP",
+    b"DEL_GROUP",
+    b"USER_CHAUTHTOK",
 ];
 
-/// Messages of the programs that manage accounts: who writes them, how they start, their record types.
-const ACCOUNTS: [(&[u8], &[u8], &[u8]); 5] = [
-    (b"useradd", b"new user:", b"ADD_USER"),
-    (b"userdel", b"delete user", b"DEL_USER"),
-    (b"groupadd", b"new group:", b"ADD_GROUP"),
-    (b"groupdel", b"group ", b"DEL_GROUP"),
-    (b"passwd", b"password changed for", b"USER_CHAUTHTOK"),
+/// Messages by which the service manager says what it did, and their places in [`RECORDS`].
+const MANAGER: [(&[u8], u8); 2] = [
+    (b"9d1aaa27d60140bd96365438aad20286", 0),
+    (b"39f53479d3a045ac8e11786248231fbf", 1),
+];
+
+/// Messages of the programs that manage accounts: who writes them, how they start, their places in [`RECORDS`].
+const ACCOUNTS: [(&[u8], &[u8], u8); 5] = [
+    (b"useradd", b"new user:", 2),
+    (b"userdel", b"delete user", 3),
+    (b"groupadd", b"new group:", 4),
+    (b"groupdel", b"group ", 5),
+    (b"passwd", b"password changed for", 6),
 ];
 
 /// An event as audit records.
 #[derive(Debug)]
 pub struct Audited<'e, E> {
-    event: &'e E,
-    kind: Kind,
+    pub(crate) event: &'e E,
+    pub(crate) kind: Kind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
+pub(crate) enum Kind {
     /// With the path of this field, where the event has one.
     Call(Field),
-    /// A message that stands for a record of this type.
-    Message(&'static [u8]),
+    /// A message that stands for a record, by its place in [`RECORDS`].
+    Message(u8),
 }
 
 impl<'e, E: Event> Audited<'e, E> {
@@ -101,7 +113,7 @@ impl<'e, E: Event> Audited<'e, E> {
 
     fn types(&self, visit: &mut dyn FnMut(Value<'_>)) {
         let types: &[&[u8]] = match (self.kind, self.event.class()) {
-            (Kind::Message(name), _) => &[name],
+            (Kind::Message(place), _) => &RECORDS[usize::from(place)..][..1],
             (_, Class::ProcessCreation) => &[b"SYSCALL", b"EXECVE", b"PATH", b"CWD", b"PROCTITLE"],
             (_, Class::NetworkConnection | Class::NetworkListen) => {
                 &[b"SYSCALL", b"SOCKADDR", b"PROCTITLE"]
@@ -167,6 +179,10 @@ impl<E: Event> Event for Audited<'_, E> {
         Class::Audit
     }
 
+    fn shape(&self) -> Option<Shape> {
+        Some(Shape::of(self.event.class(), self.kind))
+    }
+
     fn each(&self, field: Field, visit: &mut dyn FnMut(Value<'_>)) {
         let event = self.event;
         if let Kind::Message(_) = self.kind {
@@ -221,8 +237,8 @@ impl<E: Event> Event for Audited<'_, E> {
     }
 }
 
-/// The record type that a message stands for.
-fn message(event: &impl Event) -> Option<&'static [u8]> {
+/// The record that a message stands for, by its place in [`RECORDS`].
+fn message(event: &impl Event) -> Option<u8> {
     let mut of = None;
     event.each(Field::MessageId, &mut |value| {
         of = of.or_else(|| named(&MANAGER, value));
@@ -250,7 +266,7 @@ fn message(event: &impl Event) -> Option<&'static [u8]> {
     None
 }
 
-fn named(table: &[(&[u8], &'static [u8])], value: Value<'_>) -> Option<&'static [u8]> {
+fn named(table: &[(&[u8], u8)], value: Value<'_>) -> Option<u8> {
     let Value::Bytes(id) = value else { return None };
     let found = table.iter().find(|(known, _)| *known == id);
     found.map(|(_, record)| *record)

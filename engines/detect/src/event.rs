@@ -4,6 +4,7 @@
 
 use crate::class::Class;
 use crate::field::Field;
+use crate::shape::Shape;
 use std::net::IpAddr;
 
 /// One value of a field.
@@ -26,7 +27,12 @@ pub trait Event {
     /// What kind of event it is.
     fn class(&self) -> Class;
     /// Calls `visit` with each value of a field: not at all where the event has none, more than once for lists.
+    /// Fields that the class doesn't carry ([`Class::carries`]) have no value.
     fn each(&self, field: Field, visit: &mut dyn FnMut(Value<'_>));
+    /// What it was made from, where that settles some of its fields.
+    fn shape(&self) -> Option<Shape> {
+        None
+    }
 }
 
 /// The bytes that a rule sees of a value, written into `room` where it isn't text already.

@@ -20,7 +20,7 @@ pub(crate) enum Expression {
 }
 
 /// One test of one field of the schema.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Atom {
     pub(crate) field: Field,
     pub(crate) predicate: Predicate,
@@ -129,6 +129,56 @@ impl Expression {
             Expression::All(parts) => Expression::all(each(parts)),
             Expression::Any(parts) => Expression::any(each(parts)),
             Expression::AtLeast(count, parts) => Expression::at_least(*count, each(parts)),
+        }
+    }
+
+    /// The same with other numbers for its atoms, and the parts in the order in which they are best looked at: what
+    /// `effort` says is cheap comes first.
+    pub(crate) fn renumbered(
+        &self,
+        number: &impl Fn(AtomId) -> AtomId,
+        effort: &impl Fn(AtomId) -> u32,
+    ) -> Expression {
+        let each = |parts: &[Expression]| -> Box<[Expression]> {
+            let mut parts: Vec<&Expression> = parts.iter().collect();
+            parts.sort_by_cached_key(|part| part.effort(effort));
+            parts
+                .into_iter()
+                .map(|part| part.renumbered(number, effort))
+                .collect()
+        };
+        match self {
+            Expression::Constant(value) => Expression::Constant(*value),
+            Expression::Atom(id) => Expression::Atom(number(*id)),
+            Expression::Not(inner) => Expression::Not(Box::new(inner.renumbered(number, effort))),
+            Expression::All(parts) => Expression::All(each(parts)),
+            Expression::Any(parts) => Expression::Any(each(parts)),
+            Expression::AtLeast(count, parts) => Expression::AtLeast(*count, each(parts)),
+        }
+    }
+
+    /// Calls `visit` with each atom in it.
+    pub(crate) fn each_atom(&self, visit: &mut impl FnMut(AtomId)) {
+        match self {
+            Expression::Constant(_) => {}
+            Expression::Atom(id) => visit(*id),
+            Expression::Not(inner) => inner.each_atom(visit),
+            Expression::All(parts) | Expression::Any(parts) | Expression::AtLeast(_, parts) => {
+                parts.iter().for_each(|part| part.each_atom(visit));
+            }
+        }
+    }
+
+    fn effort(&self, of: &impl Fn(AtomId) -> u32) -> u32 {
+        match self {
+            Expression::Constant(_) => 0,
+            Expression::Atom(id) => of(*id),
+            Expression::Not(inner) => inner.effort(of),
+            Expression::All(parts) | Expression::Any(parts) | Expression::AtLeast(_, parts) => {
+                parts
+                    .iter()
+                    .fold(0, |sum, part| part.effort(of).saturating_add(sum))
+            }
         }
     }
 

@@ -1,23 +1,20 @@
-//! One pass over a field's text finds every literal that any rule looks for in it.
+//! Every literal that any rule looks for in a field, found in one search of its text.
 //! Each literal leads to the atoms that use it, with what is left to check: where it stands, or the whole pattern.
 
 use crate::expression::{Atom, AtomId};
 use crate::field::Field;
+use crate::grams::{Found, Grams};
 use crate::modifier::Predicate;
 use crate::pattern::{Anchor, Wildcard};
-use aho_corasick::{AhoCorasick, AhoCorasickKind, BuildError, MatchKind};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
-
-/// The most bytes of literals that become a table.
-const MAX_TABLE: usize = 16 * 1024;
+use std::sync::Arc;
 
 /// The index of one field of one class.
 #[derive(Debug)]
 pub(crate) struct FieldIndex {
     pub(crate) field: Field,
-    folded: Option<Literals>,
-    cased: Option<Literals>,
+    searched: Option<Grams<User>>,
     /// Users of literals that must be the whole value, and of those that must be its last part (`/name`).
     wholes: Known,
     names: Known,
@@ -28,19 +25,20 @@ pub(crate) struct FieldIndex {
 #[derive(Debug, Default)]
 struct Known {
     users: HashMap<Box<[u8]>, Vec<User>, BuildHasherDefault<Words>>,
-    /// One bit for each length that a text has: most values are told by it.
-    lengths: u128,
+    /// One bit for each hash that a text's end and length have: most values are told by it.
+    ends: [u64; 8],
 }
 
 impl Known {
     fn add(&mut self, text: Vec<u8>, user: User) {
-        self.lengths |= 1_u128.checked_shl(text.len() as u32).unwrap_or(0);
+        let end = end(&text);
+        self.ends[end / 64] |= 1 << (end % 64);
         self.users.entry(text.into()).or_default().push(user);
     }
 
     fn find(&self, text: &[u8]) -> &[User] {
-        let bit = 1_u128.checked_shl(text.len() as u32).unwrap_or(0);
-        if self.lengths & bit == 0 {
+        let end = end(text);
+        if self.ends[end / 64] >> (end % 64) & 1 == 0 || text.len() > LONGEST {
             return &[];
         }
         let mut room = [0; LONGEST];
@@ -49,6 +47,15 @@ impl Known {
         lower.make_ascii_lowercase();
         self.users.get(&*lower).map_or(&[], Vec::as_slice)
     }
+}
+
+/// A number below 512 from the last three bytes of a text, in upper and lower case the same, and its length.
+fn end(text: &[u8]) -> usize {
+    let last = text.iter().rev().take(3);
+    let word = last.fold(text.len() as u32, |word, byte| {
+        word << 8 ^ u32::from(byte | 0x20)
+    });
+    (word.wrapping_mul(0x9e37_79b1) >> 23) as usize
 }
 
 /// The longest text that is looked up, in bytes; longer literals are searched for.
@@ -80,17 +87,8 @@ impl Hasher for Words {
     }
 }
 
-/// Literals of one kind (with or without regard to case), and who uses them.
-#[derive(Debug)]
-struct Literals {
-    automaton: AhoCorasick,
-    /// For each literal its length and where its users start; one more entry closes the last.
-    starts: Vec<(u32, u32)>,
-    users: Vec<User>,
-}
-
-/// Who uses each literal.
-type Uses = BTreeMap<Vec<u8>, Vec<User>>;
+/// Who uses each literal; whether case counts in it.
+type Uses = BTreeMap<(Vec<u8>, bool), Vec<User>>;
 
 #[derive(Debug)]
 struct User {
@@ -101,7 +99,8 @@ struct User {
 #[derive(Debug)]
 enum Check {
     Stands(Anchor),
-    Like(Box<Wildcard>),
+    /// The whole pattern, whether case counts in it, and its number among those of the field.
+    Like(Box<Wildcard>, bool, usize),
 }
 
 /// Fields with so few values that nearly every event has the one that a rule asks for.
@@ -146,7 +145,7 @@ pub(crate) fn cost(atom: &Atom) -> Option<u32> {
     Some(match check {
         Check::Stands(Anchor::Whole) => 1,
         Check::Stands(Anchor::End | Anchor::Start) => by_length.min(20),
-        Check::Stands(Anchor::Anywhere) | Check::Like(_) => by_length,
+        Check::Stands(Anchor::Anywhere) | Check::Like(..) => by_length,
     })
 }
 
@@ -158,7 +157,7 @@ fn literal_of(predicate: &Predicate) -> Option<(Vec<u8>, Check, bool)> {
         Some((anchor, literal)) => (literal, Check::Stands(anchor)),
         None => (
             pattern.longest_literal()?,
-            Check::Like(Box::new(pattern.clone())),
+            Check::Like(Box::new(pattern.clone()), *cased, 0),
         ),
     };
     if literal.is_empty() {
@@ -174,40 +173,32 @@ fn literal_of(predicate: &Predicate) -> Option<(Vec<u8>, Check, bool)> {
 
 impl FieldIndex {
     /// Indexes of every field that has literals among these atoms, those that are wanted.
-    pub(crate) fn build(
-        atoms: &[Atom],
-        wanted: impl Fn(AtomId) -> bool,
-    ) -> Result<Vec<FieldIndex>, BuildError> {
-        let mut fields: BTreeMap<Field, ([Uses; 2], [Known; 2])> = BTreeMap::new();
-        for (id, atom) in atoms.iter().enumerate() {
-            if wanted(id as AtomId)
-                && let Some((literal, check, cased)) = literal_of(&atom.predicate)
-            {
-                let (searched, known) = fields.entry(atom.field).or_default();
-                let user = User {
-                    atom: id as AtomId,
-                    check,
-                };
-                match looked_up(&literal, &user.check, cased) {
+    pub(crate) fn build(atoms: &[Arc<Atom>], wanted: impl Fn(AtomId) -> bool) -> Vec<FieldIndex> {
+        let mut fields: BTreeMap<Field, (Uses, [Known; 2], usize)> = BTreeMap::new();
+        for (atom, id) in atoms.iter().zip(0..).filter(|(_, id)| wanted(*id)) {
+            if let Some((literal, check, cased)) = literal_of(&atom.predicate) {
+                let (searched, known, likes) = fields.entry(atom.field).or_default();
+                let kind = looked_up(&literal, &check, cased);
+                let mut user = User { atom: id, check };
+                if let Check::Like(.., number) = &mut user.check {
+                    *number = *likes;
+                    *likes += 1;
+                }
+                match kind {
                     Some(kind) => known[kind].add(literal, user),
-                    None => searched[usize::from(cased)]
-                        .entry(literal)
-                        .or_default()
-                        .push(user),
+                    None => searched.entry((literal, cased)).or_default().push(user),
                 }
             }
         }
-        let mut out = Vec::new();
-        for (field, ([folded, cased], [wholes, names])) in fields {
-            out.push(FieldIndex {
+        fields
+            .into_iter()
+            .map(|(field, (searched, [wholes, names], _))| FieldIndex {
                 field,
-                folded: Literals::build(folded, true)?,
-                cased: Literals::build(cased, false)?,
+                searched: Grams::build(searched),
                 wholes,
                 names,
-            });
-        }
-        Ok(out)
+            })
+            .collect()
     }
 
     /// Calls `hit` for each atom that holds for this text, possibly more than once.
@@ -215,18 +206,38 @@ impl FieldIndex {
         for user in self.wholes.find(text) {
             hit(user.atom);
         }
-        if self.names.lengths != 0
+        if !self.names.users.is_empty()
             && let Some(at) = text.iter().rposition(|byte| *byte == b'/')
         {
             for user in self.names.find(&text[at..]) {
                 hit(user.atom);
             }
         }
-        for (literals, cased) in [(&self.folded, false), (&self.cased, true)] {
-            if let Some(literals) = literals {
-                literals.search(text, cased, hit);
+        let Some(searched) = &self.searched else {
+            return;
+        };
+        // A text may hold a literal thousands of times, but it is like the pattern or not.
+        let mut compared = [0_u64; 4];
+        searched.search(text, &mut |user, found| {
+            let Found { at_start, at_end } = found;
+            let holds = match &user.check {
+                Check::Stands(Anchor::Anywhere) => true,
+                Check::Stands(Anchor::Start) => at_start,
+                Check::Stands(Anchor::End) => at_end,
+                Check::Stands(Anchor::Whole) => at_start && at_end,
+                Check::Like(pattern, cased, number) => {
+                    let (word, bit) = (number / 64, 1 << (number % 64));
+                    let known = compared.get(word).is_some_and(|word| word & bit != 0);
+                    if let Some(word) = compared.get_mut(word) {
+                        *word |= bit;
+                    }
+                    !known && pattern.matches(text, *cased)
+                }
+            };
+            if holds {
+                hit(user.atom);
             }
-        }
+        });
     }
 }
 
@@ -242,54 +253,5 @@ fn looked_up(literal: &[u8], check: &Check, cased: bool) -> Option<usize> {
             (!name.contains(&b'/')).then_some(1)
         }
         _ => None,
-    }
-}
-
-impl Literals {
-    fn build(literals: Uses, fold: bool) -> Result<Option<Literals>, BuildError> {
-        if literals.is_empty() {
-            return Ok(None);
-        }
-        // A table is searched faster than links, and costs some hundred kilobytes for thousands of literals.
-        let kind = (literals.keys().map(Vec::len).sum::<usize>() <= MAX_TABLE)
-            .then_some(AhoCorasickKind::DFA);
-        let automaton = AhoCorasick::builder()
-            .kind(kind)
-            .match_kind(MatchKind::Standard)
-            .ascii_case_insensitive(fold)
-            .build(literals.keys())?;
-        let mut starts = Vec::with_capacity(literals.len() + 1);
-        let mut users = Vec::new();
-        for (literal, uses) in literals {
-            starts.push((literal.len() as u32, users.len() as u32));
-            users.extend(uses);
-        }
-        starts.push((0, users.len() as u32));
-        Ok(Some(Literals {
-            automaton,
-            starts,
-            users,
-        }))
-    }
-
-    fn search(&self, text: &[u8], cased: bool, hit: &mut impl FnMut(AtomId)) {
-        for found in self.automaton.find_overlapping_iter(text) {
-            let literal = found.pattern().as_usize();
-            let [(length, first), (_, last)] = [self.starts[literal], self.starts[literal + 1]];
-            let at_start = found.end() == length as usize;
-            let at_end = found.end() == text.len();
-            for user in &self.users[first as usize..last as usize] {
-                let holds = match &user.check {
-                    Check::Stands(Anchor::Anywhere) => true,
-                    Check::Stands(Anchor::Start) => at_start,
-                    Check::Stands(Anchor::End) => at_end,
-                    Check::Stands(Anchor::Whole) => at_start && at_end,
-                    Check::Like(pattern) => pattern.matches(text, cased),
-                };
-                if holds {
-                    hit(user.atom);
-                }
-            }
-        }
     }
 }

@@ -15,6 +15,7 @@
 //! assert_eq!(rules.matcher.matches(&event, &mut scratch), [0]);
 //! ```
 
+mod atom;
 mod audit;
 mod audited;
 pub mod capture;
@@ -25,10 +26,12 @@ mod correlation;
 mod correlator;
 mod encoding;
 mod error;
+mod evaluator;
 mod event;
 mod expand;
 mod expression;
 mod field;
+mod grams;
 mod index;
 mod logsource;
 mod matcher;
@@ -40,6 +43,7 @@ mod pending;
 mod replay;
 mod rule;
 mod ruleset;
+mod shape;
 mod yaml;
 
 #[cfg(test)]
@@ -50,14 +54,16 @@ pub use class::Class;
 pub use condition::{Condition, Quantity};
 pub use correlator::{Correlations, Correlator, Fired};
 pub use error::RuleError;
+pub use evaluator::Scratch;
 pub use event::{Event, Record, Value};
 pub use expression::Evidence;
 pub use field::Field;
 pub use logsource::{Applies, LogSource};
-pub use matcher::{Matcher, Scratch};
+pub use matcher::Matcher;
 pub use needs::{Literal, Needs};
 pub use options::Options;
 pub use pattern::{Anchor, Wildcard};
 pub use replay::{Firing, Replay};
 pub use rule::{Level, Rule};
 pub use ruleset::{Fate, Listed, RuleSet, Source};
+pub use shape::Shape;

@@ -3,8 +3,8 @@
 use crate::audited::Audited;
 use crate::capture::Captured;
 use crate::correlator::Correlator;
+use crate::evaluator::Scratch;
 use crate::event::Event;
-use crate::matcher::Scratch;
 use crate::ruleset::RuleSet;
 
 /// A run of events through rules.

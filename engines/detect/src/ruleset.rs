@@ -317,7 +317,7 @@ impl Builder<'_> {
         let (tied, quiet) = pending::tie(pending, &self.classes, &mut self.rules, &mut self.report);
         let Builder {
             rules,
-            mut report,
+            report,
             classes,
             ..
         } = self;
@@ -325,32 +325,12 @@ impl Builder<'_> {
             .into_iter()
             .filter(|c| !c.rules.is_empty())
             .collect();
-        match Matcher::build(classes) {
-            Ok(matcher) => RuleSet {
-                rules,
-                report,
-                matcher,
-                correlations: Correlations::new(tied),
-                quiet,
-            },
-            // Only reached with more text in the rules than an automaton can number (2^31 states).
-            Err(error) => {
-                for listed in report
-                    .iter_mut()
-                    .filter(|l| matches!(l.fate, Fate::Loaded { .. }))
-                {
-                    let reason = format!("the rules together are too large: {error}");
-                    listed.fate = Fate::Failed(RuleError {
-                        line: 1,
-                        column: 1,
-                        reason,
-                    });
-                }
-                RuleSet {
-                    report,
-                    ..RuleSet::default()
-                }
-            }
+        RuleSet {
+            rules,
+            report,
+            matcher: Matcher::build(classes),
+            correlations: Correlations::new(tied),
+            quiet,
         }
     }
 }

@@ -6,7 +6,9 @@
 //! the thread's own on the processor, so that what else runs doesn't count.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
 use quantumos_detect::{Audited, Class, Field, Record, RuleSet, Scratch, Source, Value};
 
 use crate::{Failure, Print};
@@ -105,9 +107,8 @@ fn rate(
 
 /// Nanoseconds that this thread was on a processor.
 fn on_processor() -> Result<u64, Failure> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-    let first = text.split(' ').next().unwrap_or_default();
-    Ok(first.parse()?)
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?;
+    Ok(u64::try_from(Duration::from(time).as_nanos())?)
 }
 
 pub(super) fn collect(folder: &Path, out: &mut Vec<(String, String)>) -> Result<(), Failure> {
