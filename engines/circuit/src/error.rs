@@ -56,6 +56,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// An error where there is more than there may be.
+    pub(crate) fn above(what: &'static str, got: u64, limit: u64) -> Result<(), Self> {
+        if got <= limit {
+            return Ok(());
+        }
+        Err(Self::Limit {
+            what,
+            got: got.into(),
+            limit: limit.into(),
+        })
+    }
+
     /// An error at a place of a text.
     pub(crate) fn at(line: u32, column: u32, message: impl Into<String>) -> Self {
         Self::Syntax {

@@ -13,21 +13,23 @@ const WORDS_MAX: usize = 512;
 const LINE_SHOTS: usize = 512;
 const LINE_BYTES: usize = 40 << 10;
 
-/// The number of a shot and its bits.
-pub(crate) type Shot = (usize, Vec<u64>);
+/// A shot that has ended: its number, its bits, and how far its state was from the true one at most.
+pub(crate) type Ended = (usize, Vec<u64>, f64);
 
 /// Some shots that came out alike.
 #[derive(Debug, Serialize, Deserialize)]
 struct Alike {
     bits: Vec<u64>,
     shots: Vec<usize>,
+    /// The distance from the true state.
+    off: f64,
 }
 
 /// Shots of an earlier run, and those of this one that nobody has stored yet.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
-    earlier: Mutex<Vec<Shot>>,
-    fresh: Mutex<Vec<Shot>>,
+    earlier: Mutex<Vec<Ended>>,
+    fresh: Mutex<Vec<Ended>>,
 }
 
 impl Kept {
@@ -36,8 +38,8 @@ impl Kept {
         let mut earlier = Vec::new();
         for line in lines {
             let groups: Vec<Alike> = serde_json::from_str(line).unwrap_or_default();
-            for Alike { bits, shots } in groups {
-                earlier.extend(shots.into_iter().map(|number| (number, bits.clone())));
+            for Alike { bits, shots, off } in groups {
+                earlier.extend(shots.into_iter().map(|number| (number, bits.clone(), off)));
                 if earlier.len() > 2 * SHOTS_MAX {
                     return Self::default();
                 }
@@ -55,29 +57,31 @@ impl Kept {
     }
 
     /// The shots that an earlier run has done, by number, each once.
-    pub(crate) fn earlier(&self, shots: usize, words: usize) -> Vec<Shot> {
+    pub(crate) fn earlier(&self, shots: usize, words: usize) -> Vec<Ended> {
         let earlier = self.earlier.lock();
         let mut earlier = std::mem::take(&mut *earlier.unwrap_or_else(PoisonError::into_inner));
-        earlier.retain(|(number, bits)| *number < shots && bits.len() == words);
-        earlier.sort_by_key(|(number, _)| *number);
-        earlier.dedup_by_key(|(number, _)| *number);
+        earlier.retain(|(number, bits, off)| {
+            *number < shots && bits.len() == words && off.is_finite()
+        });
+        earlier.sort_by_key(|(number, ..)| *number);
+        earlier.dedup_by_key(|(number, ..)| *number);
         earlier
     }
 
     /// These shots are done.
-    pub(crate) fn add<'a>(&self, shots: impl Iterator<Item = (usize, &'a Vec<u64>)>) {
+    pub(crate) fn add(&self, shots: &[Ended]) {
         let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        fresh.extend(shots.map(|(number, bits)| (number, bits.clone())));
+        fresh.extend_from_slice(shots);
     }
 
     /// What was done since this was asked before, as lines to store.
     pub(crate) fn lines(&self) -> Vec<String> {
         let fresh = self.fresh.lock();
         let mut fresh = std::mem::take(&mut *fresh.unwrap_or_else(PoisonError::into_inner));
-        fresh.sort_by(|a, b| (&a.1, a.0).cmp(&(&b.1, b.0)));
+        fresh.sort_by(|a, b| (&a.1, a.2.to_bits(), a.0).cmp(&(&b.1, b.2.to_bits(), b.0)));
         let mut lines = Vec::new();
         let (mut groups, mut shots, mut bytes): (Vec<Alike>, usize, usize) = (Vec::new(), 0, 0);
-        for (number, bits) in fresh {
+        for (number, bits, off) in fresh {
             if shots >= LINE_SHOTS || bytes + 32 * bits.len() > LINE_BYTES {
                 lines.extend(serde_json::to_string(&groups));
                 (shots, bytes) = (0, 0);
@@ -86,12 +90,15 @@ impl Kept {
             shots += 1;
             bytes += 32;
             match groups.last_mut() {
-                Some(last) if last.bits == bits => last.shots.push(number),
+                Some(last) if last.bits == bits && last.off.total_cmp(&off).is_eq() => {
+                    last.shots.push(number);
+                }
                 _ => {
-                    bytes += 24 * bits.len();
+                    bytes += 40 + 24 * bits.len();
                     groups.push(Alike {
                         bits,
                         shots: vec![number],
+                        off,
                     });
                 }
             }
@@ -110,10 +117,10 @@ mod tests {
     #[test]
     fn shots_travel_as_lines_and_nonsense_is_left_out() {
         let kept = Kept::default();
-        let all: Vec<Shot> = (0..2000)
-            .map(|i| (i, vec![i as u64 % 3, u64::MAX]))
+        let all: Vec<Ended> = (0..2000)
+            .map(|i| (i, vec![i as u64 % 3, u64::MAX], 1e-12 * (i % 2) as f64))
             .collect();
-        kept.add(all.iter().map(|(number, bits)| (*number, bits)));
+        kept.add(&all);
         let mut lines = kept.lines();
         assert!(lines.len() > 2 && lines.iter().all(|line| line.len() < 60 << 10));
         assert!(kept.lines().is_empty());
@@ -130,8 +137,8 @@ mod tests {
     #[test]
     fn wide_shots_make_lines_that_are_not_too_long() {
         let kept = Kept::default();
-        let bits: Vec<Vec<u64>> = (0..20).map(|i| vec![u64::MAX - i; WORDS_MAX]).collect();
-        kept.add(bits.iter().enumerate());
+        let bits = (0..20).map(|i| (i, vec![u64::MAX - i as u64; WORDS_MAX], 0.0));
+        kept.add(&bits.collect::<Vec<_>>());
         assert!(kept.lines().iter().all(|line| line.len() < 60 << 10));
     }
 }

@@ -31,6 +31,10 @@ pub trait Method: Sized + Send + Sync {
     fn discarded(&self) -> f64 {
         0.0
     }
+    /// An error if it took more operations than it was given.
+    fn within(&self) -> Result<(), Error> {
+        Ok(())
+    }
     /// Bytes of memory that it takes now.
     fn bytes(&self) -> u128;
 }

@@ -8,4 +8,4 @@ mod eigen;
 mod factor;
 mod real;
 
-pub use chain::{Chain, Over, bytes_needed};
+pub use chain::{Chain, bytes_needed};

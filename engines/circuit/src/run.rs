@@ -152,10 +152,17 @@ fn go(mut work: Shots<'_>, watch: &Watch) -> Result<Outcome, Error> {
     let (n, request) = (work.qubits(), work.request);
     match work.way.method {
         Choice::Stabilizer => work.run(|_| Tableau::new(n, request.available), watch),
-        Choice::Sparse => work.run(|_| Sparse::new(n, request.available), watch),
+        Choice::Sparse => {
+            let room = match work.way.is_static {
+                true => request.available,
+                false => work.way.state,
+            };
+            work.run(|_| Sparse::new(n, room), watch)
+        }
         Choice::Mps => {
             let bond = work.way.bond;
-            work.run(|_| Chain::new(n, bond, request.available), watch)
+            // The plan has looked whether it fits.
+            work.run(|_| Chain::new(n, bond, u64::MAX), watch)
         }
         Choice::Dense | Choice::Auto => match request.precision {
             Precision::Double => dense::<f64>(&mut work, request, watch),

@@ -27,6 +27,12 @@ pub struct Sparse {
     available: u64,
     /// The distance from the true state, at most.
     distance: f64,
+    /// Amplitudes touched, gates taken, and the most amplitudes at a time, so far.
+    work: u64,
+    gates: usize,
+    peak: usize,
+    /// The most amplitudes that may be touched.
+    most: u64,
 }
 
 /// Bytes of an amplitude, the room for making new ones and for sorting them included.
@@ -34,15 +40,6 @@ pub const ENTRY: u64 = 4 * size_of::<(Key, C64)>() as u64;
 
 /// Gates on one qubit that wait for the next gate that needs their qubit: products in which much cancels.
 type Waiting = BTreeMap<u32, [C64; 4]>;
-
-/// Why a look at a circuit ended before the circuit did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Over {
-    /// More amplitudes than there may be, while that gate (from 0) was applied.
-    Memory(usize),
-    /// Too much work, there.
-    Work(usize),
-}
 
 impl Sparse {
     /// All qubits 0, in at most that many bytes.
@@ -65,32 +62,36 @@ impl Sparse {
                 .max(1),
             available,
             distance: 0.0,
+            work: 0,
+            gates: 0,
+            peak: 1,
+            most: u64::MAX,
         })
     }
 
-    /// Applies gates as [`Method::apply`] does, but gives up where that takes more than `most` amplitudes
-    /// touched; gives the largest number of amplitudes that were not zero at a time.
-    pub fn look(&mut self, gates: &[&Gate], most: u64) -> Result<usize, Over> {
-        let (mut waiting, mut work, mut peak) = (Waiting::new(), 0, 1);
-        let ends = gates.len().saturating_sub(1);
-        for (number, gate) in gates.iter().enumerate() {
-            let done = self.take(gate, &mut waiting);
-            let done = done.and_then(|()| match number == ends {
-                true => self.release(&mut waiting, None),
-                false => Ok(()),
-            });
-            done.map_err(|_| Over::Memory(number))?;
-            peak = peak.max(self.entries.len());
-            work += GATE + self.entries.len() as u64;
-            if work > most {
-                return Err(Over::Work(number));
-            }
-        }
-        Ok(peak)
+    /// The same, that gives up where it takes more than `most` amplitudes touched.
+    #[must_use]
+    pub fn with_work(self, most: u64) -> Self {
+        Self { most, ..self }
+    }
+
+    /// The gate (from 0) that was the last one taken, and the largest number of amplitudes that were not zero at a
+    /// time.
+    #[must_use]
+    pub fn progress(&self) -> (usize, usize) {
+        (self.gates.saturating_sub(1), self.peak)
+    }
+
+    /// Amplitudes that were touched, and so many for each gate.
+    #[must_use]
+    pub fn work(&self) -> u64 {
+        self.work
     }
 
     /// A gate: one on one qubit waits, others let those on their qubits go first.
     fn take(&mut self, gate: &Gate, waiting: &mut Waiting) -> Result<(), Error> {
+        self.gates += 1;
+        self.work += GATE + self.entries.len() as u64;
         if let [qubit] = gate.qubits[..] {
             // Controls alone: a phase where they are 1.
             let matrix = gate.target_matrix().controlled(gate.controls);
@@ -221,6 +222,7 @@ impl Sparse {
         }
         self.entries = new;
         self.clean();
+        self.peak = self.peak.max(self.entries.len());
         Ok(())
     }
 
@@ -250,12 +252,14 @@ impl Method for Sparse {
         for gate in gates {
             watch.check()?;
             self.take(gate, &mut waiting)?;
+            self.within()?;
             watch.advance(1);
         }
         self.release(&mut waiting, None)
     }
 
     fn one(&mut self, qubit: u32) -> f64 {
+        self.work += GATE + self.entries.len() as u64;
         let one: f64 = self
             .entries
             .iter()
@@ -322,6 +326,10 @@ impl Method for Sparse {
 
     fn discarded(&self) -> f64 {
         self.distance.min(1.0)
+    }
+
+    fn within(&self) -> Result<(), Error> {
+        Error::above("amplitudes touched", self.work, self.most)
     }
 
     fn bytes(&self) -> u128 {

@@ -9,10 +9,10 @@ mod running;
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 
 use quantumos_circuit::Error;
-use quantumos_circuit::ir::Circuit;
+use quantumos_circuit::ir::{Base, Circuit, Op};
 use quantumos_circuit::rng::Rng;
 use quantumos_circuit::run::{Choice, Observable, explain};
-use running::{go, request};
+use running::{go, request, three};
 
 /// Which gates there are.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -249,6 +249,63 @@ fn transforms_of_a_hundred_qubits_are_products() {
         let phase: f64 = (0..=q).filter(|j| one(*j)).map(|j| part(q, j)).sum();
         assert!((value - phase.cos()).abs() < 1e-9, "{q}: {value}");
     }
+    // Back again: rounding must not pile up in the bonds.
+    let back = circuit.inverse().unwrap();
+    circuit.ops.retain(|op| !matches!(op, Op::Measure { .. }));
+    let turned = back.ops.iter().filter(|op| {
+        let Op::Gate(gate) = op else { return false };
+        gate.base != Base::X
+    });
+    circuit.ops.extend(turned.cloned());
+    let got = go(&circuit, &request(Choice::Auto, 20));
+    let wanted: String = (0..n)
+        .rev()
+        .map(|q| if one(q) { '1' } else { '0' })
+        .collect();
+    assert_eq!((got.method, got.counts.get(&wanted)), ("mps", Some(&20)));
+    assert!(got.error_bound < 1e-9, "{}", got.error_bound);
+}
+
+#[test]
+fn noise_on_a_hundred_qubits_is_followed() {
+    // Damped once for each gate, a qubit that is 1 is left so with (1 - p)^gates; the other of its pair gets no noise
+    // of its own where it is 0.
+    let (n, p) = (118u32, 0.05);
+    let mut circuit = Circuit::new(n.into(), n.into()).unwrap();
+    for q in (0..n).step_by(2) {
+        circuit.gate("x", &[], &[q]).unwrap();
+        for _ in 0..7 {
+            circuit.gate("ch", &[], &[q + 1, q]).unwrap();
+        }
+        circuit.gate("t", &[], &[q]).unwrap();
+    }
+    for q in 0..n {
+        circuit.measure(q, q).unwrap();
+    }
+    let mut asked = request(Choice::Auto, 200);
+    asked
+        .noise
+        .add(&format!("x:amplitude-damping={p}"))
+        .unwrap();
+    asked
+        .noise
+        .add(&format!("t:amplitude-damping={p}"))
+        .unwrap();
+    let got = go(&circuit, &asked);
+    assert_eq!(got.method, "sparse");
+    let (mut ones, mut others) = (0, 0);
+    for (key, count) in &got.counts {
+        for (i, bit) in key.bytes().rev().enumerate() {
+            let one = u64::from(bit == b'1') * count;
+            *(if i % 2 == 0 { &mut ones } else { &mut others }) += one;
+        }
+    }
+    let share = ones as f64 / f64::from(200 * n / 2);
+    let wanted = (1.0 - p) * (1.0 - p);
+    assert!(
+        others == 0 && (share - wanted).abs() < 0.012,
+        "{others} {share} {wanted}"
+    );
 }
 
 #[test]
@@ -256,9 +313,7 @@ fn what_is_tried_agrees_with_every_amplitude() {
     // The same adders, small enough for all amplitudes: the methods that a look chooses between, one by one.
     for set in [Set::Textbook, Set::Rotations, Set::General] {
         let (mut circuit, ..) = adder(set, 5, true);
-        circuit
-            .ops
-            .retain(|op| !matches!(op, quantumos_circuit::ir::Op::Measure { .. }));
+        circuit.ops.retain(|op| !matches!(op, Op::Measure { .. }));
         let asked = |method| {
             let mut asked = request(method, 0);
             for text in ["Z2", "X1 Z4", "Y1 X2", "Z2 Z4 Z6"] {
@@ -309,4 +364,52 @@ fn what_is_hard_in_truth_is_refused_with_the_gate_where_it_gets_hard() {
     let (circuit, ..) = adder(Set::Rotations, 58, false);
     let plan = explain(&circuit, &small).unwrap();
     assert!(plan.method == Choice::Sparse && plan.bytes <= 1 << 20);
+}
+
+/// A circuit on 118 qubits with outcomes on the way, and what it shows.
+struct Outcomes {
+    text: String,
+    method: &'static str,
+    counts: &'static [(&'static str, u64)],
+}
+
+#[test]
+fn outcomes_on_the_way_are_no_reason_to_refuse() {
+    // Each qubit is turned, measured, put back and turned again: few amplitudes at any time, 2^236 by the bound.
+    let reused =
+        "qubit[118] q; bit[2] c; for int i in [0:116] { ry(0.7) q[i]; for int k in [0:8] { t q[i]; cx q[i], q[i + 1]; }
+        c[0] = measure q[i]; reset q[i]; ry(-0.3) q[i]; reset q[i]; if (c[0]) { x q[i + 1]; } }
+        c[1] = measure q[117];";
+    // Pairs of a chain of 118, entangled, then measured by half: bonds of 2, 2^59 amplitudes.
+    let pairs = "qubit[118] q; bit[3] c; for int i in [0:58] { ry(pi/3) q[2 * i]; cx q[2 * i], q[2 * i + 1]; t q[2 * i]; }
+        for int k in [0:3] { for int i in [0:28] { cx q[4 * i + 1], q[4 * i + 2]; cx q[4 * i + 1], q[4 * i + 2]; } }
+        c[0] = measure q[0]; c[1] = measure q[1]; reset q[1]; if (c[0]) { x q[1]; } c[2] = measure q[1];";
+    for case in [
+        Outcomes {
+            text: reused.to_owned(),
+            method: "sparse",
+            counts: &[],
+        },
+        Outcomes {
+            text: pairs.to_owned(),
+            method: "mps",
+            counts: &[("000", 375), ("111", 125)],
+        },
+    ] {
+        let circuit = three(&case.text);
+        let asked = request(Choice::Auto, 500);
+        let plan = explain(&circuit, &asked).unwrap();
+        assert!(plan.reason.starts_with("tried: "), "{}", plan.reason);
+        let got = go(&circuit, &asked);
+        assert_eq!(got.method, case.method);
+        assert_eq!(got.counts.values().sum::<u64>(), 500);
+        for (key, wanted) in case.counts {
+            let found = got.counts.get(*key).copied().unwrap_or_default();
+            assert!(found.abs_diff(*wanted) < 45, "{key}: {found}");
+        }
+        assert!(got.error_bound < 1e-8, "{}", got.error_bound);
+        let mut threads = asked.clone();
+        threads.threads = 3;
+        assert_eq!(go(&circuit, &threads), got);
+    }
 }

@@ -35,21 +35,16 @@ pub struct Chain {
     distance: f64,
     /// Multiplications so far, roughly.
     work: u64,
+    /// Gates so far.
+    gates: usize,
     /// The multiplications and the distance with which gates are no longer applied.
     limits: (u64, f64),
 }
 
-/// Why a look at a circuit ended before the circuit did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Over {
-    /// Something had to be cut off at that gate, from 0.
-    Bonds(usize),
-    /// Too much work, there.
-    Work(usize),
-}
-
 /// What taking a pair of sites apart costs however small they are, in multiplications.
 const PAIR: u64 = 2048;
+/// What exchanging two sites costs that nothing holds together.
+const ALONE: u64 = 16;
 
 /// Bytes of a chain of that many qubits with bonds up to that many.
 #[must_use]
@@ -91,6 +86,7 @@ impl Chain {
             bond: bond.max(1),
             distance: 0.0,
             work: 0,
+            gates: 0,
             limits: (u64::MAX, f64::INFINITY),
         })
     }
@@ -101,19 +97,19 @@ impl Chain {
         self.sites.iter().map(|s| s.right).max().unwrap_or(1)
     }
 
-    /// Applies gates, but gives up after so many multiplications, or so far from the true state.
-    pub fn look(&mut self, gates: &[&Gate], limits: (u64, f64)) -> Result<(), Over> {
-        self.limits = limits;
-        for (number, gate) in gates.iter().enumerate() {
-            self.gate(gate);
-            if self.distance > limits.1 {
-                return Err(Over::Bonds(number));
-            }
-            if self.work > limits.0 {
-                return Err(Over::Work(number));
-            }
+    /// The same, that gives up after so many multiplications, or so far from the true state.
+    #[must_use]
+    pub fn with_limits(self, multiplications: u64, distance: f64) -> Self {
+        Self {
+            limits: (multiplications, distance),
+            ..self
         }
-        Ok(())
+    }
+
+    /// The gate (from 0) that was the last one applied, and multiplications so far.
+    #[must_use]
+    pub fn progress(&self) -> (usize, u64) {
+        (self.gates.saturating_sub(1), self.work)
     }
 
     fn is_over(&self) -> bool {
@@ -293,13 +289,14 @@ impl Chain {
         for site in first..first + count - 1 {
             width /= 2;
             let parts = factor::cut(&rest, 2 * left, width, self.bond, self.cuts);
+            let parts = factor::cleared(parts, 2 * left, width);
             rest = parts.rest;
             if parts.inner == self.bond {
                 // Its singular values were looked at, by many rotations.
                 self.work += 16 * (rest.len() * width) as u64;
             }
             if parts.lost > 0.0 {
-                self.cuts = true;
+                self.cuts |= parts.inner == self.bond;
                 self.distance += (2.0 * parts.lost).sqrt();
                 let scale = 1.0 / (1.0 - parts.lost).sqrt();
                 rest.iter_mut().for_each(|x| *x *= scale);
@@ -320,13 +317,26 @@ impl Chain {
     }
 
     fn exchange(&mut self, site: usize) {
-        self.apply_at(site, 2, &crate::ir::Base::Swap.matrix(&[]));
+        let (one, other) = (&self.sites[site], &self.sites[site + 1]);
+        if one.left * one.right * other.right == 1 {
+            // Nothing holds them together: they change places, and the centre goes along.
+            self.sites.swap(site, site + 1);
+            self.work += ALONE;
+            if self.centre == site {
+                self.centre = site + 1;
+            } else if self.centre == site + 1 {
+                self.centre = site;
+            }
+        } else {
+            self.apply_at(site, 2, &crate::ir::Base::Swap.matrix(&[]));
+        }
         let (a, b) = (self.qubit[site], self.qubit[site + 1]);
         self.qubit.swap(site, site + 1);
         self.place.swap(a, b);
     }
 
     fn gate(&mut self, gate: &Gate) {
+        self.gates += 1;
         if gate.qubits.is_empty() {
             let phase = gate.target_matrix().at(0, 0);
             let centre = self.centre;

@@ -13,6 +13,10 @@ const SMALL: f64 = 1e-8;
 /// Where less is lost, even those are not precise enough to choose by.
 const PRECISE: f64 = 1e-21;
 
+/// Directions that are looked at for rounding, and the part of the whole that is rounding after some gates.
+const FEW: usize = 4;
+const ROUNDED: f64 = 1e-27;
+
 /// A matrix as an isometry and what is left.
 pub struct Factors {
     /// The isometry.
@@ -164,6 +168,28 @@ pub fn cut(cells: &[C64], rows: usize, width: usize, most: usize, likely: bool) 
         rows,
         if wanted > keep { lost } else { 0.0 },
     )
+}
+
+/// Without the directions that rounding made, of a few: where a product stays a product, bonds of it would grow
+/// and be dragged along. What goes is told as lost.
+pub fn cleared(factors: Factors, rows: usize, width: usize) -> Factors {
+    let inner = factors.inner;
+    if !(2..=FEW).contains(&inner) || factors.lost > 0.0 {
+        return factors;
+    }
+    let parts = singular(&columns(&factors.rest, inner, width));
+    let total: f64 = parts.iter().map(|p| p.0).sum();
+    let keep = parts.iter().take_while(|p| p.0 > ROUNDED * total).count();
+    if keep == 0 || keep == inner {
+        return factors;
+    }
+    let lost = parts.iter().skip(keep).map(|p| p.0).sum::<f64>() / total;
+    let turned: Columns = parts.into_iter().take(keep).map(|p| p.1).collect();
+    let turn = left_complex(&columns(&factors.rest, inner, width), &turned, inner, lost);
+    Factors {
+        basis: multiply(&factors.basis, rows, inner, &turn.basis, keep),
+        ..turn
+    }
 }
 
 /// By the eigenvectors of the matrix's square. Rounding hides eigenvalues below 1e-16 of the largest, so those

@@ -32,6 +32,8 @@ pub struct Plan {
     pub qubits: Vec<u32>,
     /// What runs, on its own qubits; none where it is the circuit itself.
     pub(super) runs: Option<Circuit>,
+    /// Bytes of one state.
+    pub(super) state: u64,
     /// It as a program of frames, if it runs by them.
     pub(super) framed: Option<Arc<Framed>>,
     /// Operations, qubits and bits of the circuit that was planned.
@@ -43,7 +45,8 @@ pub struct Plan {
 pub(super) struct Way {
     pub(super) method: Choice,
     pub(super) bond: usize,
-    /// Bytes that it may take, states that wait included.
+    /// Bytes of a state, and bytes that it may take in all, states that wait included.
+    pub(super) state: u64,
     pub(super) bytes: u64,
     pub(super) gates: u64,
     pub(super) is_static: bool,
@@ -82,6 +85,7 @@ pub fn explain(circuit: &Circuit, request: &Request) -> Result<Plan, Error> {
         analysis: chosen.analysis,
         split: reduced.split,
         qubits: reduced.qubits,
+        state: way.state,
         runs: match reduced.circuit {
             Cow::Borrowed(_) => None,
             Cow::Owned(circuit) => Some(circuit),
@@ -110,6 +114,7 @@ impl Plan {
         Ok(Way {
             method: self.method,
             bond: self.bond,
+            state: self.state,
             bytes: u64::try_from(self.bytes).unwrap_or(u64::MAX),
             gates: self.analysis.gates,
             is_static: self.analysis.is_static,
@@ -174,17 +179,23 @@ pub(super) fn choose(circuit: &Circuit, request: &Request) -> Result<Chosen, Err
         return Err(refusal(&candidates, circuit, &analysis, request));
     };
     let framed = framed.filter(|_| chosen.method == Choice::Stabilizer);
-    let state = chosen.bytes.unwrap_or(request.available.into());
-    let bytes = if analysis.is_static || framed.is_some() {
-        state
-    } else {
-        tree::bytes(state, request)
-    };
+    let available = u128::from(request.available);
+    let mut state = chosen.bytes.unwrap_or(available).min(available);
+    let mut bytes = state;
+    if !analysis.is_static && framed.is_none() {
+        if chosen.method == Choice::Sparse {
+            // It grows as it runs, by more than what stays in the end, and others wait meanwhile.
+            state = (4 * state + (1 << 20)).min(available / 2);
+        }
+        bytes = tree::bytes(state, request);
+    }
+    let narrow = |bytes: u128| u64::try_from(bytes).unwrap_or(u64::MAX);
     Ok(Chosen {
         way: Way {
             method: chosen.method,
             bond: bond.unwrap_or(request.bond),
-            bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+            state: narrow(state),
+            bytes: narrow(bytes),
             gates: analysis.gates,
             is_static: analysis.is_static,
             by_frames: framed.is_some(),

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use super::Request;
 use super::program::{Step, steps};
 use super::results::{Outcome, text};
 use super::shots::{Shot, Shots};
+use super::{Choice, Request};
 use crate::ir::{Base, Channel, Gate};
-use crate::kept::Kept;
+use crate::kept::{Ended, Kept};
 use crate::method::Method;
 use crate::{Error, Watch};
 
@@ -30,15 +30,62 @@ pub(super) fn bytes(state: u128, request: &Request) -> u128 {
     all.min(WAIT.max(8 * state)).min(request.available.into())
 }
 
-/// Shots that have ended: their numbers and bits.
-type Done = Vec<(usize, Vec<u64>)>;
-
 /// Shots that share a state.
-struct Branch<M> {
-    state: M,
+pub(super) struct Branch<M> {
+    pub(super) state: M,
     at: usize,
     steps: u64,
     shots: Vec<Shot>,
+}
+
+impl<M> Branch<M> {
+    pub(super) fn new(state: M, shots: Vec<Shot>) -> Self {
+        Self {
+            state,
+            at: 0,
+            steps: 0,
+            shots,
+        }
+    }
+}
+
+/// Branches that wait, and what became of shots.
+pub(super) struct Stack<M> {
+    branches: Vec<Branch<M>>,
+    /// Bytes of their states.
+    bytes: u128,
+    /// How many may wait, and with how many bytes.
+    room: (usize, u128),
+    /// Shots that found no room for a state of their own start over: their streams do, too.
+    again: Vec<usize>,
+    done: Vec<Ended>,
+}
+
+impl<M: Method> Stack<M> {
+    pub(super) fn new(room: (usize, u128)) -> Self {
+        Self {
+            branches: Vec::new(),
+            bytes: 0,
+            room,
+            again: Vec::new(),
+            done: Vec::new(),
+        }
+    }
+
+    fn takes(&self, state: &M) -> bool {
+        self.branches.len() < self.room.0 && self.bytes + state.bytes().max(PAGE) <= self.room.1
+    }
+
+    fn push(&mut self, branch: Branch<M>) {
+        self.bytes += branch.state.bytes().max(PAGE);
+        self.branches.push(branch);
+    }
+
+    fn pop(&mut self) -> Option<Branch<M>> {
+        let branch = self.branches.pop()?;
+        self.bytes -= branch.state.bytes().max(PAGE);
+        Some(branch)
+    }
 }
 
 impl Shots<'_> {
@@ -51,27 +98,25 @@ impl Shots<'_> {
         let program = steps(self.circuit);
         let shots = usize::try_from(self.request.shots).unwrap_or(usize::MAX);
         watch.expect_steps((program.len() as u64).saturating_mul(self.request.shots));
-        let state = fresh(1)?;
-        let bytes = state.bytes();
-        drop(state);
         // What an earlier run has done already.
         let words = (self.shown.bits as usize).div_ceil(64);
         let kept = watch.kept().filter(|_| Kept::takes(shots, words));
         let earlier = kept.map(|k| k.earlier(shots, words)).unwrap_or_default();
         watch.advance_steps((program.len() as u64).saturating_mul(earlier.len() as u64));
         let is_done = |number: usize| earlier.binary_search_by_key(&number, |e| e.0).is_ok();
-        // Small states: one thread a share of the shots. Large ones: all threads on each state.
-        let fit = u128::from(self.way.bytes.min(self.request.available)) / bytes.max(PAGE);
-        let shares = if self.circuit.qubits <= 16 {
-            self.request
-                .threads
-                .min(usize::try_from(fit / 4).unwrap_or(usize::MAX))
-                .clamp(1, shots.max(1))
+        // Small states, and methods that know no threads: one thread a share of the shots. Else all threads on
+        // each state.
+        let bytes = u128::from(self.way.bytes.min(self.request.available));
+        let state = u128::from(self.way.state).max(PAGE);
+        let alone = self.way.method != Choice::Dense || self.circuit.qubits <= 16;
+        let shares = if alone {
+            let fit = usize::try_from(bytes / state / 2).unwrap_or(usize::MAX);
+            self.request.threads.min(fit).clamp(1, shots.max(1))
         } else {
             1
         };
         let inner = if shares == 1 { self.request.threads } else { 1 };
-        let waiting = (fit / shares as u128).clamp(1, WAITING_MAX);
+        let room = (bytes / shares as u128).saturating_sub(state);
         let share = |first: usize| {
             let end = shots * (first + 1) / shares;
             self.tree(
@@ -79,12 +124,12 @@ impl Shots<'_> {
                 (shots * first / shares..end)
                     .filter(|&n| !is_done(n))
                     .collect(),
-                waiting,
+                room,
                 &|| fresh(inner),
                 watch,
             )
         };
-        let results: Vec<Result<Done, Error>> = if shares == 1 {
+        let results: Vec<Result<Vec<Ended>, Error>> = if shares == 1 {
             vec![share(0)]
         } else {
             std::thread::scope(|scope| {
@@ -104,7 +149,8 @@ impl Shots<'_> {
         all.extend(earlier);
         all.sort_by_key(|s| s.0);
         let mut counts: BTreeMap<Vec<u64>, u64> = BTreeMap::new();
-        for (_, bits) in all {
+        for (_, bits, distance) in all {
+            outcome.error_bound = outcome.error_bound.max(distance);
             if self.request.memory {
                 let bit = |b: u32| bits[b as usize / 64] >> (b % 64) & 1 == 1;
                 outcome.memory.push(text(&self.shown, bit));
@@ -112,21 +158,21 @@ impl Shots<'_> {
             *counts.entry(bits).or_default() += 1;
         }
         outcome.counts = self.shown(counts);
-        outcome.bytes = bytes;
+        outcome.bytes = state;
         Ok(())
     }
 
-    /// Runs these shots; their numbers and bits.
+    /// Runs these shots.
     fn tree<M: Method>(
         &self,
         program: &[Step],
-        // Shots that found no room for a state of their own start over: their streams do, too.
-        mut again: Vec<usize>,
-        waiting: u128,
+        shots: Vec<usize>,
+        room: u128,
         fresh: &dyn Fn() -> Result<M, Error>,
         watch: &Watch,
-    ) -> Result<Done, Error> {
-        let mut done = Vec::with_capacity(again.len());
+    ) -> Result<Vec<Ended>, Error> {
+        let mut stack = Stack::new((WAITING_MAX as usize, room));
+        stack.again = shots;
         let kept = watch.kept();
         let kept = kept.filter(|_| {
             let words = (self.shown.bits as usize).div_ceil(64);
@@ -135,38 +181,28 @@ impl Shots<'_> {
                 words,
             )
         });
-        while !again.is_empty() {
-            let shots = again.drain(..).map(|i| self.shot(i)).collect();
-            let mut stack = vec![Branch {
-                state: fresh()?,
-                at: 0,
-                steps: 0,
-                shots,
-            }];
-            while let Some(branch) = stack.pop() {
+        while !stack.again.is_empty() {
+            let shots = stack.again.drain(..).map(|i| self.shot(i)).collect();
+            let mut next = Some(Branch::new(fresh()?, shots));
+            while let Some(mut branch) = next {
                 watch.check()?;
-                let room = usize::try_from(waiting).unwrap_or(usize::MAX);
-                let before = done.len();
-                self.branch(
-                    program, branch, room, &mut stack, &mut again, &mut done, watch,
-                )?;
+                let before = stack.done.len();
+                self.branch(program, &mut branch, &mut stack, watch)?;
                 if let Some(kept) = kept {
-                    kept.add(done[before..].iter().map(|(number, bits)| (*number, bits)));
+                    kept.add(&stack.done[before..]);
                 }
+                next = stack.pop();
             }
         }
-        Ok(done)
+        Ok(stack.done)
     }
 
-    #[allow(clippy::too_many_arguments)] // One call, and a struct for it would be filled there only.
-    fn branch<M: Method>(
+    /// Follows a branch to its end; those that part from it wait.
+    pub(super) fn branch<M: Method>(
         &self,
         program: &[Step],
-        mut branch: Branch<M>,
-        room: usize,
-        stack: &mut Vec<Branch<M>>,
-        again: &mut Vec<usize>,
-        done: &mut Done,
+        branch: &mut Branch<M>,
+        stack: &mut Stack<M>,
         watch: &Watch,
     ) -> Result<(), Error> {
         loop {
@@ -176,6 +212,7 @@ impl Shots<'_> {
                     "a shot takes more than {STEPS_MAX} steps; does a loop of the circuit end?"
                 )));
             }
+            branch.state.within()?;
             let Some(step) = program.get(branch.at) else {
                 break;
             };
@@ -230,8 +267,8 @@ impl Shots<'_> {
                 break;
             };
             for (outcome, shots) in groups {
-                if stack.len() + 1 >= room {
-                    again.extend(shots.iter().map(|s| s.number));
+                if !stack.takes(&branch.state) {
+                    stack.again.extend(shots.iter().map(|s| s.number));
                     continue;
                 }
                 let mut other = Branch {
@@ -244,9 +281,11 @@ impl Shots<'_> {
                 stack.push(other);
             }
             branch.shots = shots;
-            self.follow(step, last, &mut branch, watch)?;
+            self.follow(step, last, branch, watch)?;
         }
-        done.extend(branch.shots.into_iter().map(|s| (s.number, s.bits)));
+        let (distance, shots) = (branch.state.discarded(), std::mem::take(&mut branch.shots));
+        let ended = shots.into_iter().map(|s| (s.number, s.bits, distance));
+        stack.done.extend(ended);
         Ok(())
     }
 

@@ -37,6 +37,7 @@ impl Method for Chain {
                 });
             }
             self.gate(gate);
+            self.within()?;
             watch.advance(1);
         }
         Ok(())
@@ -46,6 +47,7 @@ impl Method for Chain {
         let place = self.place[qubit as usize];
         self.centre_on(place);
         let site = &self.sites[place];
+        self.work += site.cells.len() as u64;
         let (mut one, mut all) = (0.0, 0.0);
         for (row, cells) in site.cells.chunks(site.right).enumerate() {
             let weight: f64 = cells.iter().map(C64::norm_sqr).sum();
@@ -155,6 +157,13 @@ impl Method for Chain {
 
     fn discarded(&self) -> f64 {
         self.distance.min(1.0)
+    }
+
+    fn within(&self) -> Result<(), Error> {
+        if self.distance > self.limits.1 {
+            return Err(Error::Numeric("a chain that nothing may be cut off from"));
+        }
+        Error::above("multiplications", self.work, self.limits.0)
     }
 
     fn bytes(&self) -> u128 {
