@@ -137,6 +137,34 @@ pub(crate) struct Works {
     pub(crate) functions: Result<(), String>,
 }
 
+impl Works {
+    /// Whether a hook of this kind works, as far as was found out.
+    pub(crate) fn may(&self, point: Point) -> bool {
+        match point {
+            Point::Lsm(_) => self.lsm.is_ok(),
+            Point::Function(_) | Point::Return(_) => self.functions.is_ok(),
+            Point::Tracepoint(_) => true,
+        }
+    }
+}
+
+/// The programs that will probably cover an action, where [`cover`] finds what is to be expected.
+pub(crate) fn likely(action: Action, works: &Works) -> Vec<(&'static str, Point)> {
+    let Some(plan) = PLANS.iter().find(|plan| plan.action == action) else {
+        return Vec::new();
+    };
+    if let Some((program, point)) = plan.tracepoint {
+        return vec![(program, Point::Tracepoint(point))];
+    }
+    let by_lsm = plan.checks.iter().map(|check| check.lsm);
+    let by_function = plan.checks.iter().map(|check| check.function);
+    let ways: [Vec<_>; 3] = [by_lsm.collect(), by_function.collect(), plan.calls.to_vec()];
+    let may = |way: &Vec<(_, Point)>| way.first().is_some_and(|(_, point)| works.may(*point));
+    ways.into_iter()
+        .find(may)
+        .unwrap_or_else(|| vec![SYSCALL_EXIT])
+}
+
 /// Attaches the best hook of `action` that works.
 pub(crate) fn cover(
     ebpf: &mut Ebpf,

@@ -1,5 +1,9 @@
 //! Loading and attaching one program at a time, so that a hook that the kernel refuses costs nothing but itself.
 
+use std::num::NonZero;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
 use aya::programs::{BtfTracePoint, FEntry, FExit, Lsm, Program, ProgramError};
 use aya::{Btf, Ebpf};
 
@@ -26,6 +30,58 @@ impl Point {
             Self::Lsm(name) => format!("lsm/{name}"),
             Self::Function(name) => format!("fentry/{name}"),
             Self::Return(name) => format!("fexit/{name}"),
+        }
+    }
+}
+
+/// Has the kernel check programs, as many at a time as there are processors: its checks are what takes longest of a
+/// start. One that it refuses is left as it was, for [`attach`] to find out why.
+pub(crate) fn check(ebpf: &mut Ebpf, btf: &Btf, wanted: &[(&'static str, Point)]) {
+    let mut programs: Vec<_> = ebpf
+        .programs_mut()
+        .filter_map(|(name, program)| {
+            let (_, point) = wanted.iter().find(|(wanted, _)| *wanted == name)?;
+            program.fd().is_err().then_some((program, *point))
+        })
+        .collect();
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = threads.min(programs.len());
+    let left = Mutex::new(programs.drain(..));
+    let work = || {
+        loop {
+            let next = left.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((program, point)) = next else {
+                return;
+            };
+            if let Err(error) = load(program, btf, point) {
+                tracing::debug!(at = point.label(), %error, "not loaded ahead");
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            // Without another thread this one does it all.
+            if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
+        }
+        work();
+    });
+}
+
+/// Whether a program is loaded, attached or not.
+pub(crate) fn is_loaded(ebpf: &Ebpf, program: &str) -> bool {
+    ebpf.program(program)
+        .is_some_and(|program| program.fd().is_ok())
+}
+
+/// Unloads what was loaded ahead and is not among these.
+pub(crate) fn keep_only(ebpf: &mut Ebpf, kept: &[&'static str]) {
+    for (name, program) in ebpf.programs_mut() {
+        if !kept.contains(&name)
+            && let Err(error) = program.unload_if_loaded()
+        {
+            tracing::debug!(name, %error, "a program does not unload");
         }
     }
 }
@@ -58,30 +114,26 @@ pub(crate) fn detach(ebpf: &mut Ebpf, program: &'static str) {
     }
 }
 
-fn try_attach(program: &mut Program, btf: &Btf, point: Point) -> Result<(), ProgramError> {
-    match point {
-        Point::Tracepoint(name) => {
-            let program: &mut BtfTracePoint = program.try_into()?;
-            program.load(name, btf)?;
-            program.attach()?;
-        }
-        Point::Lsm(name) => {
-            let program: &mut Lsm = program.try_into()?;
-            program.load(name, btf)?;
-            program.attach()?;
-        }
-        Point::Function(name) => {
-            let program: &mut FEntry = program.try_into()?;
-            program.load(name, btf)?;
-            program.attach()?;
-        }
-        Point::Return(name) => {
-            let program: &mut FExit = program.try_into()?;
-            program.load(name, btf)?;
-            program.attach()?;
-        }
+fn load(program: &mut Program, btf: &Btf, point: Point) -> Result<(), ProgramError> {
+    if program.fd().is_ok() {
+        return Ok(());
     }
-    Ok(())
+    match point {
+        Point::Tracepoint(name) => <&mut BtfTracePoint>::try_from(program)?.load(name, btf),
+        Point::Lsm(name) => <&mut Lsm>::try_from(program)?.load(name, btf),
+        Point::Function(name) => <&mut FEntry>::try_from(program)?.load(name, btf),
+        Point::Return(name) => <&mut FExit>::try_from(program)?.load(name, btf),
+    }
+}
+
+fn try_attach(program: &mut Program, btf: &Btf, point: Point) -> Result<(), ProgramError> {
+    load(program, btf, point)?;
+    match point {
+        Point::Tracepoint(_) => <&mut BtfTracePoint>::try_from(program)?.attach().map(drop),
+        Point::Lsm(_) => <&mut Lsm>::try_from(program)?.attach().map(drop),
+        Point::Function(_) => <&mut FEntry>::try_from(program)?.attach().map(drop),
+        Point::Return(_) => <&mut FExit>::try_from(program)?.attach().map(drop),
+    }
 }
 
 trait Unload {

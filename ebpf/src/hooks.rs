@@ -94,8 +94,8 @@ impl Hooked {
     }
 }
 
-/// Finds out whether security hooks fire and whether functions can be hooked, with the programs for opens. They stay
-/// attached only if opens are covered afterwards.
+/// Finds out whether security hooks fire and whether functions can be hooked, with the programs for opens. The best that
+/// works stays attached, for [`cover`] to find.
 pub(crate) fn find_out(
     ebpf: &mut Ebpf,
     btf: &Btf,
@@ -104,26 +104,58 @@ pub(crate) fn find_out(
 ) -> Result<Works, Error> {
     let mut lsm = Err("lsm: not asked for".to_owned());
     let mut functions = Err("fentry: not asked for".to_owned());
-    for hook in HOOKS.iter().filter(|hook| hook.class == Class::Open) {
+    let hooks: Vec<&Hook> = HOOKS
+        .iter()
+        .filter(|hook| hook.class == Class::Open)
+        .filter(|hook| match hook.point {
+            Point::Lsm(_) => wanted[0],
+            Point::Function(_) => wanted[1],
+            _ => false,
+        })
+        .collect();
+    let ahead: Vec<_> = hooks
+        .iter()
+        .map(|hook| (hook.program, hook.point))
+        .collect();
+    attach::check(ebpf, btf, &ahead);
+    // The best is tried last, alone, and stays.
+    for (place, hook) in hooks.iter().enumerate().rev() {
         let label = hook.point.label();
         let found = match hook.point {
-            Point::Lsm(_) if wanted[0] => &mut lsm,
-            Point::Function(_) if wanted[1] => &mut functions,
-            _ => continue,
+            Point::Lsm(_) => &mut lsm,
+            _ => &mut functions,
         };
         *found = match hooked.attach(ebpf, btf, hook.program, hook.point) {
             Err(error) => Err(format!("{label}: {}", attach::reason(&error))),
             Ok(()) => {
-                let fired = trial(ebpf, hook)?;
-                hooked.detach(ebpf, hook.program);
-                match fired {
-                    Trial::Silent => Err(format!("{label}: attached, but it does not fire")),
-                    Trial::Fired | Trial::NotTried(_) => Ok(()),
+                let silent = matches!(trial(ebpf, hook)?, Trial::Silent);
+                let better = hooks[..place]
+                    .iter()
+                    .any(|better| attach::is_loaded(ebpf, better.program));
+                if silent || better {
+                    hooked.detach(ebpf, hook.program);
+                }
+                match silent {
+                    true => Err(format!("{label}: attached, but it does not fire")),
+                    false => Ok(()),
                 }
             }
         };
     }
     Ok(Works { lsm, functions })
+}
+
+/// The programs that will probably cover a class: of the first hook that works as far as is known.
+pub(crate) fn likely(class: Class, works: &Works) -> Vec<(&'static str, Point)> {
+    let mut hooks = HOOKS.iter().filter(|hook| hook.class == class);
+    let Some(hook) = hooks.find(|hook| works.may(hook.point)) else {
+        return Vec::new();
+    };
+    let rest = hook.rest.map(|_| SYSCALL_EXIT);
+    [(hook.program, hook.point)]
+        .into_iter()
+        .chain(rest)
+        .collect()
 }
 
 /// For each class its hooks, the best first.
@@ -241,6 +273,16 @@ pub(crate) fn cover(
         state: State::Unavailable,
         reason,
     })
+}
+
+/// Takes the programs for opens away that [`find_out`] left, where opens aren't asked for.
+pub(crate) fn uncover_opens(ebpf: &mut Ebpf, hooked: &mut Hooked) {
+    for hook in HOOKS.iter().filter(|hook| hook.class == Class::Open) {
+        // The end of system calls serves others, too, and is never left.
+        if hook.rest.is_none() && hooked.programs.contains(&hook.program) {
+            hooked.detach(ebpf, hook.program);
+        }
+    }
 }
 
 /// Opens a file and looks whether that was seen.

@@ -6,6 +6,7 @@ use aya::{Btf, Ebpf, EbpfLoader};
 
 use crate::action::Action;
 use crate::actions::{self, Works};
+use crate::attach;
 use crate::coverage::{Coverage, State};
 use crate::deny::{Denial, Policy};
 use crate::error::Error;
@@ -115,6 +116,16 @@ impl SecurityProbes {
         let mut hooked = Hooked::default();
         let wanted = [settings.security_hooks, settings.function_hooks];
         let works = hooks::find_out(&mut ebpf, &btf, wanted, &mut hooked)?;
+        if !settings.classes.contains(&Class::Open) {
+            hooks::uncover_opens(&mut ebpf, &mut hooked);
+        }
+        let mut ahead = Vec::new();
+        for class in &settings.classes {
+            let actions = Action::of(*class).filter(|action| settings.actions.contains(action));
+            ahead.extend(hooks::likely(*class, &works));
+            ahead.extend(actions.flat_map(|action| actions::likely(action, &works)));
+        }
+        attach::check(&mut ebpf, &btf, &ahead);
         let mut coverage = Vec::new();
         let mut rings = Vec::new();
         for class in Class::ALL {
@@ -145,6 +156,7 @@ impl SecurityProbes {
             }
             coverage.extend(rows);
         }
+        attach::keep_only(&mut ebpf, &hooked.programs);
         if hooked.programs.is_empty() {
             let reasons: Vec<_> = coverage
                 .iter()
