@@ -18,6 +18,12 @@
 /* The path grows downwards from data[PATH_LIMIT]; the slack keeps the verifier's bounds simple. */
 struct path_buffer {
 	__u8 data[PATH_LIMIT + 256];
+	/* Where the walk is. */
+	struct dentry *dentry;
+	struct dentry *root;
+	struct mount *mount;
+	__u32 at;
+	__u32 truncated;
 };
 
 struct {
@@ -30,25 +36,27 @@ struct {
 /* Set in what write_path() returns when leading components are missing. */
 #define PATH_TRUNCATED 0x10000
 
+/* Components that one call of walk() follows. */
+#define PATH_STEPS 4
+
 /*
- * Writes the path of a dentry below a mount (a `struct dentry` and a `struct vfsmount` of the kernel's) into a
- * buffer, with a terminator, so that it ends at data[PATH_LIMIT]. Returns where it starts. A global function
- * with plain numbers as arguments: the verifier looks at it once, on its own, and kernel 5.10 takes it.
+ * Follows some components towards the root; 0 when there are more. A global function: the verifier looks at it once
+ * and not for each of the components that a path may have, which is most of its work.
  */
-__noinline __u32 write_path(__u64 mnt, __u64 entry, __u32 which)
+__noinline __u32 walk(__u32 which)
 {
 	struct path_buffer *buffer = bpf_map_lookup_elem(&path_buffers, &which);
-	struct dentry *dentry = (void *)entry;
-	struct vfsmount *vfsmount = (void *)mnt;
-	struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
-	struct dentry *root = BPF_CORE_READ(vfsmount, mnt_root);
-	__u32 truncated = PATH_TRUNCATED;
-	__u32 at = PATH_LIMIT - 1;
+	struct dentry *dentry, *root;
+	struct mount *mount;
+	__u32 at, done = 1;
 
 	if (!buffer)
-		return PATH_LIMIT - 1;
-	buffer->data[PATH_LIMIT - 1] = 0;
-	for (int i = 0; i < PATH_DEPTH; i++) {
+		return 1;
+	dentry = buffer->dentry;
+	root = buffer->root;
+	mount = buffer->mount;
+	at = buffer->at;
+	for (int i = 0; i < PATH_STEPS; i++) {
 		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
 		const unsigned char *name;
 		__u32 length;
@@ -62,8 +70,8 @@ __noinline __u32 write_path(__u64 mnt, __u64 entry, __u32 which)
 			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
 
 			if (above == mount) {
-				truncated = 0;
-				break;
+				buffer->truncated = 0;
+				goto out;
 			}
 			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
 			mount = above;
@@ -72,7 +80,7 @@ __noinline __u32 write_path(__u64 mnt, __u64 entry, __u32 which)
 		}
 		length = BPF_CORE_READ(dentry, d_name.len) & 255;
 		if (at <= length + 1)
-			break;
+			goto out;
 		at -= length;
 		name = BPF_CORE_READ(dentry, d_name.name);
 		bpf_probe_read_kernel(&buffer->data[at & (PATH_LIMIT - 1)], length, name);
@@ -80,16 +88,49 @@ __noinline __u32 write_path(__u64 mnt, __u64 entry, __u32 which)
 		buffer->data[at & (PATH_LIMIT - 1)] = '/';
 		if (dentry == parent) {
 			/* A file that was never in a tree: a memfd, a pipe. */
-			truncated = 0;
-			break;
+			buffer->truncated = 0;
+			goto out;
 		}
 		dentry = parent;
 	}
+	buffer->dentry = dentry;
+	buffer->root = root;
+	buffer->mount = mount;
+	done = 0;
+out:
+	buffer->at = at;
+	return done;
+}
+
+/*
+ * Writes the path of a dentry below a mount (a `struct dentry` and a `struct vfsmount` of the kernel's) into a
+ * buffer, with a terminator, so that it ends at data[PATH_LIMIT]. Returns where it starts. A global function
+ * with plain numbers as arguments: the verifier looks at it once, on its own, and kernel 5.10 takes it.
+ */
+__noinline __u32 write_path(__u64 mnt, __u64 entry, __u32 which)
+{
+	struct path_buffer *buffer = bpf_map_lookup_elem(&path_buffers, &which);
+	struct vfsmount *vfsmount = (void *)mnt;
+	__u32 at;
+
+	if (!buffer)
+		return PATH_LIMIT - 1;
+	buffer->data[PATH_LIMIT - 1] = 0;
+	buffer->dentry = (void *)entry;
+	buffer->mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+	buffer->root = BPF_CORE_READ(vfsmount, mnt_root);
+	buffer->truncated = PATH_TRUNCATED;
+	buffer->at = PATH_LIMIT - 1;
+	for (int i = 0; i < PATH_DEPTH / PATH_STEPS; i++) {
+		if (walk(which))
+			break;
+	}
+	at = buffer->at;
 	if (at == PATH_LIMIT - 1) {
 		at -= 1;
 		buffer->data[PATH_LIMIT - 2] = '/';
 	}
-	return at | truncated;
+	return at | buffer->truncated;
 }
 
 /* The same for a `struct path`. */

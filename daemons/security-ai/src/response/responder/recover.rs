@@ -2,6 +2,10 @@
 
 use super::{Responder, now};
 use crate::response::record::{Recovery, Response, State, recovery};
+use futures_util::{StreamExt, stream};
+
+/// Responses that are taken up at a time.
+const AT_ONCE: usize = 8;
 
 impl Responder {
     /// Takes up what was in force, and puts everything that is remembered on the bus.
@@ -13,28 +17,35 @@ impl Responder {
         for response in &all {
             self.put(response.id).await?;
         }
-        for mut response in all {
-            match recovery(&response, &self.boot, now()) {
-                Recovery::None => {}
-                Recovery::Again(deadline) => {
-                    response.deadline = deadline;
-                    response.boot.clone_from(&self.boot);
-                    match self.hands.act(&response.act, &response.before).await {
-                        Ok(detail) => self.finish(response, State::Applied, &detail).await,
-                        Err(trouble) => {
-                            let why = format!("not in force after a restart: {}", trouble.text());
-                            self.finish(response, State::Failed, &why).await;
-                        }
+        // One unit that is slow to answer holds no other up.
+        let each =
+            stream::iter(all).for_each_concurrent(AT_ONCE, |response| self.take_up(response));
+        each.await;
+        Ok(())
+    }
+
+    /// Does what a start has to do about one response, after those about the same target.
+    async fn take_up(&self, mut response: Response) {
+        let _turn = self.turn(&response.act).await;
+        match recovery(&response, &self.boot, now()) {
+            Recovery::None => {}
+            Recovery::Again(deadline) => {
+                response.deadline = deadline;
+                response.boot.clone_from(&self.boot);
+                match self.hands.act(&response.act, &response.before).await {
+                    Ok(detail) => self.finish(response, State::Applied, &detail).await,
+                    Err(trouble) => {
+                        let why = format!("not in force after a restart: {}", trouble.text());
+                        self.finish(response, State::Failed, &why).await;
                     }
                 }
-                Recovery::Undo => {
-                    let said = "the daemon ended while it acted";
-                    // It is tried again when its time is over.
-                    let _ = self.revert(response, State::Undone, said).await;
-                }
-                Recovery::Over(state, detail) => self.finish(response, state, detail).await,
             }
+            Recovery::Undo => {
+                let said = "the daemon ended while it acted";
+                // It is tried again when its time is over.
+                let _ = self.revert(response, State::Undone, said).await;
+            }
+            Recovery::Over(state, detail) => self.finish(response, state, detail).await,
         }
-        Ok(())
     }
 }
