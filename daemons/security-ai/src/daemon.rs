@@ -285,6 +285,7 @@ impl SecurityAi {
             orders: orders.clone(),
             targets: Mutex::default(),
             slots: Slots::default(),
+            watched: Mutex::default(),
         };
         let clerk = Clerk {
             connection: connection.clone(),

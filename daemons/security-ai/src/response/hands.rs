@@ -276,7 +276,10 @@ pub fn denials(act: &Act) -> BTreeSet<Denial> {
 }
 
 /// A hold on a process that is exactly this one.
-fn hold(proc: &Proc, identity: Identity) -> Result<OwnedFd, Trouble> {
+///
+/// # Errors
+/// When it has ended, or can't be held.
+pub fn hold(proc: &Proc, identity: Identity) -> Result<OwnedFd, Trouble> {
     let Identity { pid, .. } = identity;
     let gone = || Trouble::Gone(format!("process {pid} has ended"));
     let number = i32::try_from(pid).ok().and_then(Pid::from_raw);

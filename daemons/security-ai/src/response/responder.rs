@@ -3,6 +3,7 @@
 //! another, so that nothing is done twice.
 
 mod dispatch;
+mod gone;
 mod look;
 mod occasion;
 mod on_record;
@@ -102,6 +103,8 @@ pub enum Order {
     Configure(Responses, oneshot::Sender<()>),
     /// This event of those that wait is this entry of the ledger.
     Recorded(u64, u64, oneshot::Sender<()>),
+    /// The process that this response holds has ended.
+    Gone(u64),
     /// End.
     Stop(oneshot::Sender<()>),
 }
@@ -128,6 +131,8 @@ pub struct Responder {
     /// Whose turn it is with a target.
     pub(crate) targets: Mutex<Lanes>,
     pub(crate) slots: Slots,
+    /// Who waits for the end of processes that are held.
+    pub(crate) watched: Mutex<gone::Watched>,
 }
 
 /// Why a plan was not carried out.
@@ -300,6 +305,7 @@ impl Responder {
         }
         self.write(id).await;
         self.show(id).await;
+        self.watch(id);
         let keep = self.settings().keep as usize;
         let gone = self.history.lock().resize(keep);
         self.withdraw(gone).await;

@@ -205,6 +205,58 @@ async fn what_has_had_its_time_is_undone() {
 }
 
 #[tokio::test]
+async fn what_holds_a_process_ends_with_it_also_while_the_daemon_is_away() {
+    let stage = stage();
+    let running = stage.serve(Settings::default()).await;
+    let client = stage.bus.connect().await.unwrap();
+    let all = responses(&client).await;
+    let [mut here, mut away, mut thawed] = [(); 3].map(|()| Victim::start());
+    let mut frozen = Vec::new();
+    for victim in [&here, &away, &thawed] {
+        let path = all.respond(victim.target(), "freeze", none()).await;
+        frozen.push(path.unwrap().as_str().to_owned());
+    }
+    response(&client, &frozen[2]).await.undo().await.unwrap();
+
+    let mut changes = all.receive_response_changed().await.unwrap();
+    here.0.kill().unwrap();
+    here.killed();
+    let one = response(&client, &frozen[0]).await;
+    eventually("it ends with its process", async || {
+        (one.state().await.unwrap() == "ended").then_some(())
+    })
+    .await;
+    let signal = changes.next().await.unwrap();
+    let told = signal.args().unwrap();
+    assert_eq!(told.response.as_str(), frozen[0]);
+    let told = |name: &str| <&str>::try_from(&told.details[name]).unwrap().to_owned();
+    assert_eq!(told("State"), "ended");
+    assert_eq!(told("Detail"), "the process is gone");
+
+    running.stop().await;
+    for victim in [&mut away, &mut thawed] {
+        victim.0.kill().unwrap();
+        victim.killed();
+    }
+    // The first daemon's connection still has its objects; the second is served on another bus.
+    let second = Stage {
+        bus: PrivateBus::start().unwrap(),
+        root: stage.root,
+        source: stage.source,
+    };
+    let client = second.bus.connect().await.unwrap();
+    let running = second.serve(Settings::default()).await;
+    for (path, state) in frozen.iter().zip(["ended", "ended", "undone"]) {
+        let one = response(&client, path).await;
+        eventually("it stands as it should", async || {
+            (one.state().await.unwrap() == state).then_some(())
+        })
+        .await;
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_restart_forgets_nothing_that_is_frozen() {
     let stage = stage();
     let client = stage.bus.connect().await.unwrap();
@@ -243,8 +295,10 @@ async fn a_restart_forgets_nothing_that_is_frozen() {
     .await;
     timed.becomes(false).await;
     let ended = response(&client, &of_gone).await;
-    ended.undo().await.unwrap();
-    assert_eq!(ended.state().await.unwrap(), "ended");
+    eventually("it ended with its process", async || {
+        (ended.state().await.unwrap() == "ended").then_some(())
+    })
+    .await;
     running.stop().await;
 }
 

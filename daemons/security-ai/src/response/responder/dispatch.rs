@@ -93,6 +93,13 @@ impl Dispatcher {
                 responder.recorded(number, entry).await;
                 let _ = answer.send(());
             }),
+            Order::Gone(id) => {
+                let mut turn = self.subjects.join(responder.subject_of(id));
+                self.job(async move {
+                    turn.come().await;
+                    responder.gone(id).await;
+                });
+            }
             Order::Stop(_) => {}
         }
     }

@@ -28,7 +28,7 @@ impl Responder {
     async fn take_up(&self, mut response: Response) {
         let _turn = self.turn(&response.act).await;
         match recovery(&response, &self.boot, now()) {
-            Recovery::None => {}
+            Recovery::None => self.watch(response.id),
             Recovery::Again(deadline) => {
                 response.deadline = deadline;
                 response.boot.clone_from(&self.boot);
