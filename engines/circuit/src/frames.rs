@@ -11,7 +11,7 @@ mod step;
 
 pub use clifford::Clifford;
 pub use program::{Basis, Noise, Program, Step};
-pub use sample::{Block, Request, SHOTS, Summary, bytes_needed, sample, summary};
+pub use sample::{Block, Request, SHOTS, Summary, by_shots, bytes_needed, sample, summary};
 pub use step::Row;
 
 /// The most measurements, detectors and observables of a shot.

@@ -139,6 +139,26 @@ def stim_detect(shots):
     return lambda: sampler.sample(shots, bit_packed=True, separate_observables=True)
 
 
+def stim_command(shots):
+    """Stim's command line, as its wheel has it: inside Python, from a file, packed bits to nowhere."""
+    import atexit
+    import tempfile
+
+    import stim as library
+
+    file = tempfile.NamedTemporaryFile("w", suffix=".stim")
+    atexit.register(file.close)
+    file.write(sys.stdin.read())
+    file.flush()
+    options = ["detect", "--shots", str(shots), "--in", file.name, "--out", "/dev/null", "--out_format", "b8"]
+
+    def run():
+        if library.main(command_line_args=[*options, "--append_observables", "--seed", "1"]) != 0:
+            sys.exit("stim failed")
+
+    return run
+
+
 def aer_mps():
     from qiskit import QuantumCircuit
     from qiskit_aer import AerSimulator
@@ -175,6 +195,8 @@ run = {
     "quimb": quimb,
     "stim-detect-100000": lambda: stim_detect(100_000),
     "stim-detect-10000": lambda: stim_detect(10_000),
+    "stim-command-100000": lambda: stim_command(100_000),
+    "stim-command-10000": lambda: stim_command(10_000),
     "lightning-kokkos": lambda: lightning("lightning_kokkos_ops"),
     "lightning": lambda: lightning("lightning_qubit_ops"),
     "aer": aer,

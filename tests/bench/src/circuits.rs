@@ -5,6 +5,7 @@
 mod dense;
 mod peers;
 
+use std::io::Write as _;
 use std::time::Instant;
 
 use quantumos_circuit::frames;
@@ -88,7 +89,8 @@ fn others(print: Print<'_>, peers: &mut Peers) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Detectors and observables of a memory experiment, as many rounds as its distance, sampled in one thread.
+/// Detectors and observables of a memory experiment, as many rounds as its distance, in one thread: sampled from a
+/// circuit that was read before, and, as command lines do it, read, sampled and written out shot by shot.
 fn surface(print: Print<'_>, peers: &mut Peers, distance: u32, shots: u64) -> Result<(), Failure> {
     let text = stim::surface_code(distance, distance.into(), 0.001, false)?;
     let program = stim::parse(&text)?;
@@ -109,7 +111,7 @@ fn surface(print: Print<'_>, peers: &mut Peers, distance: u32, shots: u64) -> Re
         assert_eq!(seen, shots);
         Ok(start.elapsed().as_secs_f64())
     })?;
-    let setting = Setting {
+    let mut setting = Setting {
         name: if distance == 11 {
             "surface-11"
         } else {
@@ -119,12 +121,30 @@ fn surface(print: Print<'_>, peers: &mut Peers, distance: u32, shots: u64) -> Re
         threads: 1,
         precision: "f64",
     };
-    let list = if distance == 11 {
-        ["stim-detect-100000"]
+    let (sampler, command) = if distance == 11 {
+        ("stim-detect-100000", "stim-command-100000")
     } else {
-        ["stim-detect-10000"]
+        ("stim-detect-10000", "stim-command-10000")
     };
-    peers.compare(print, &setting, time, &list, &text);
+    peers.compare(print, &setting, time, &[sampler], &text);
+    let mut nowhere = std::fs::File::create("/dev/null")?;
+    let time = median(|| {
+        let start = Instant::now();
+        let program = stim::parse(&text)?;
+        frames::sample(&program, &request, &Watch::default(), &mut |block| {
+            let rows: Vec<_> = block.detectors.iter().chain(&block.observables).collect();
+            let bytes = frames::by_shots(&rows, block.shots);
+            let written = nowhere.write_all(&bytes);
+            written.map_err(|_| Error::Numeric("writing to /dev/null"))
+        })?;
+        Ok(start.elapsed().as_secs_f64())
+    })?;
+    setting.name = if distance == 11 {
+        "surface-11-written"
+    } else {
+        "surface-25-written"
+    };
+    peers.compare(print, &setting, time, &[command], &text);
     Ok(())
 }
 

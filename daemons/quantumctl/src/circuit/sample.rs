@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use clap::{Args, ValueEnum, ValueHint};
-use quantumos_circuit::frames::{self, Block, Program, Request};
+use quantumos_circuit::frames::{self, Program, Request};
 use quantumos_circuit::{Error as Engine, Watch, stim};
 use serde::Serialize;
 
@@ -151,12 +151,13 @@ fn lines(program: &Program, request: &Request, which: Bits) -> Result<(), Error>
             Bits::Measurements => block.measurements.iter().collect(),
             Bits::Detectors => block.detectors.iter().chain(&block.observables).collect(),
         };
+        let width = rows.len().div_ceil(8);
+        let packed = frames::by_shots(&rows, block.shots);
         let mut text = Vec::with_capacity((rows.len() + 1) * block.shots as usize);
-        for shot in 0..block.shots {
-            text.extend(
-                rows.iter()
-                    .map(|row| b'0' + u8::from(Block::is_set(row, shot))),
-            );
+        for shot in 0..block.shots as usize {
+            let bytes = &packed[shot * width..][..width];
+            let bits = (0..rows.len()).map(|i| b'0' + (bytes[i / 8] >> (i % 8) & 1));
+            text.extend(bits);
             text.push(b'\n');
         }
         output::write(&text).map_err(|error| {

@@ -43,6 +43,50 @@ impl Block {
     }
 }
 
+/// Bits of rows, shot by shot: as many whole bytes a shot as there are rows to eight, lowest bit first (stim's `b8`).
+#[must_use]
+pub fn by_shots(rows: &[&Row], shots: u64) -> Vec<u8> {
+    let width = rows.len().div_ceil(8);
+    let mut out = vec![0; width * shots as usize];
+    if width == 0 {
+        return out;
+    }
+    for (word, shots) in out.chunks_mut(64 * width).enumerate() {
+        for (group, rows) in rows.chunks(64).enumerate() {
+            let mut square = [0; 64];
+            for (line, row) in square.iter_mut().zip(rows) {
+                *line = row[word];
+            }
+            transpose(&mut square);
+            for (shot, line) in shots.chunks_mut(width).zip(square) {
+                let bytes = &mut shot[8 * group..];
+                match bytes.first_chunk_mut() {
+                    Some(whole) => *whole = line.to_le_bytes(),
+                    None => bytes.copy_from_slice(&line.to_le_bytes()[..bytes.len()]),
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Bit j of line i becomes bit i of line j.
+fn transpose(square: &mut [u64; 64]) {
+    let (mut step, mut mask) = (32, u64::MAX >> 32);
+    while step > 0 {
+        for both in square.chunks_exact_mut(2 * step) {
+            let (low, high) = both.split_at_mut(step);
+            for (low, high) in low.iter_mut().zip(high) {
+                let moved = (*low >> step ^ *high) & mask;
+                *low ^= moved << step;
+                *high ^= moved;
+            }
+        }
+        step /= 2;
+        mask ^= mask << step;
+    }
+}
+
 /// Bytes at most for a run.
 #[must_use]
 pub fn bytes_needed(program: &Program, request: &Request) -> u128 {
@@ -202,4 +246,30 @@ pub fn summary(program: &Program, request: &Request, watch: &Watch) -> Result<Su
         Ok(())
     })?;
     Ok(summary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_by_shots_are_those_of_the_rows() {
+        let mut rng = Rng::stream(3, 3);
+        let rows: Vec<Row> = (0..203)
+            .map(|_| std::array::from_fn(|_| rng.bits()))
+            .collect();
+        for (count, shots) in [(0, 5), (1, 1), (8, 64), (64, 65), (203, 1000), (130, 1024)] {
+            let list: Vec<&Row> = rows.iter().take(count).collect();
+            let bytes = by_shots(&list, shots);
+            let width = count.div_ceil(8);
+            assert_eq!(bytes.len(), width * shots as usize);
+            for (i, byte) in bytes.iter().enumerate() {
+                for bit in 0..8 {
+                    let row = list.get(8 * (i % width) + bit);
+                    let wanted = row.is_some_and(|row| Block::is_set(row, (i / width) as u64));
+                    assert_eq!(byte >> bit & 1 == 1, wanted, "{count} rows: byte {i}");
+                }
+            }
+        }
+    }
 }

@@ -293,6 +293,16 @@ fn check(
     Ok(Ok(()))
 }
 
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().fold(0, |all, byte| all | byte) == 0
+}
+
+/// Whether the header of a frame is in these bytes whose records come behind so many.
+fn follows(bytes: &[u8], size: u64) -> bool {
+    let mut starts = bytes.windows(HEADER).filter(|b| b[..4] == MAGIC);
+    starts.any(|b| Header::from_bytes(b).is_some_and(|header| header.first > size))
+}
+
 /// Judges what is behind the last whole frame: `frame` was read of it already.
 fn tail(
     source: &mut Source<impl Read>,
@@ -318,11 +328,11 @@ fn tail(
     // The frame itself may begin here; one that follows begins behind its magic.
     let mut from = window.len().min(1);
     loop {
-        zeros &= window.iter().all(|byte| *byte == 0);
-        later |= window[from..]
-            .windows(HEADER)
-            .filter(|bytes| bytes[..4] == MAGIC)
-            .any(|bytes| Header::from_bytes(bytes).is_some_and(|header| header.first > size));
+        // Room that was set aside is zeros, megabytes of them, in which nothing begins.
+        if !is_zero(&window) {
+            zeros = false;
+            later |= follows(&window[from..], size);
+        }
         // What may be the begin of a header stays for the next piece.
         let keep = window
             .len()
