@@ -8,12 +8,18 @@
 mod algebra;
 mod buffer;
 mod fuse;
+mod group;
 mod kernel;
 pub(crate) mod lanes;
+mod matrix;
 mod observe;
 mod pass;
 mod phases;
+mod rotate;
 mod state;
+mod tile;
+mod turn;
+mod turns;
 
 pub use lanes::Real;
 pub use state::{State, Traffic, bytes_needed};

@@ -1,72 +1,89 @@
-//! Gates to blocks: runs of gates become one- and two-qubit matrices, diagonal gates collect in
-//! lists of phases that one sweep applies, swaps only rename wires.
+//! Gates to steps: what acts on one qubit gathers until something else meets it, and is then taken apart
+//! into phases and a real rotation; diagonal gates are lists of phases; swaps only rename wires.
 
+use std::collections::HashMap;
+
+use super::turn::{self, Turn, apart, dagger, product, spectrum, unit};
 use crate::C64;
 use crate::ir::{Base, Gate, Matrix};
 
-/// What one sweep over the amplitudes does. Masks have a bit per wire.
+/// What happens to the amplitudes. Masks have a bit per wire.
 #[derive(Debug, Clone)]
-pub enum Block {
+pub enum Step {
+    /// A rotation of a wire.
+    Turn(Turn, u32),
+    /// A factor of size 1 where all wires of the mask are 1.
+    Phase(u64, C64),
     /// A matrix on one wire, where every control is 1.
     One([C64; 4], u32, u64),
     /// A matrix on two wires (the first is the lower bit), where every control is 1.
-    Two([C64; 16], [u32; 2], u64),
+    Two(Box<[C64; 16]>, [u32; 2], u64),
     /// A matrix on more wires, where every control is 1.
     Many(Matrix, Vec<u32>, u64),
-    /// `exp(i angle)` for each term whose wires are all 1.
-    Diagonal(Vec<(u64, f64)>),
 }
 
-impl Block {
+impl Step {
     /// Wires on which it does more than multiply by phases.
     pub fn mixes(&self) -> u64 {
         match self {
-            Self::One(_, q, _) => 1 << q,
+            Self::Turn(_, q) | Self::One(_, q, _) => 1 << q,
             Self::Two(_, [a, b], _) => (1 << a) | (1 << b),
             Self::Many(_, on, _) => on.iter().fold(0, |m, q| m | (1 << q)),
-            Self::Diagonal(_) => 0,
+            Self::Phase(..) => 0,
         }
     }
 
     /// Wires that only select.
     pub fn selects(&self) -> u64 {
         match self {
-            Self::One(_, _, c) | Self::Two(_, _, c) | Self::Many(_, _, c) => *c,
-            Self::Diagonal(terms) => terms.iter().fold(0, |m, t| m | t.0),
+            Self::Turn(..) => 0,
+            Self::One(_, _, c) | Self::Two(_, _, c) | Self::Many(_, _, c) | Self::Phase(c, _) => *c,
         }
     }
 }
 
-/// Collects blocks.
+/// Collects steps.
 #[derive(Debug)]
 pub struct Fuser<'a> {
-    blocks: Vec<Option<Block>>,
+    steps: Vec<Step>,
     /// Logical qubit to wire; swaps exchange entries.
     wires: &'a mut [u32],
-    /// The last block that touches a wire, and the last that mixes it, as indices plus one.
+    /// What has gathered on a wire and comes after all steps.
+    gathered: Vec<turn::Two>,
+    /// The last step that touches a wire, and the last that mixes it, as indices plus one.
     touched: Vec<usize>,
     mixed: Vec<usize>,
-    last_diagonal: usize,
-    /// The global phase.
-    pub phase: f64,
+    /// The last phase on a set of wires.
+    phases: HashMap<u64, usize>,
+    /// The global phase, as a factor.
+    phase: C64,
+    /// Whether a control becomes a matrix on two wires at once, and nothing else is looked for.
+    small: bool,
 }
 
+const IDENTITY: turn::Two = [C64::ONE, C64::ZERO, C64::ZERO, C64::ONE];
+
 impl<'a> Fuser<'a> {
-    /// For a state with these wires.
-    pub fn new(wires: &'a mut [u32]) -> Self {
+    /// For a state with these wires; a small one is changed faster than the best way to do it is found.
+    pub fn new(wires: &'a mut [u32], small: bool) -> Self {
         Self {
-            blocks: Vec::new(),
+            steps: Vec::new(),
+            gathered: vec![IDENTITY; 64],
             touched: vec![0; 64],
             mixed: vec![0; 64],
+            phases: HashMap::new(),
             wires,
-            last_diagonal: 0,
-            phase: 0.0,
+            phase: C64::ONE,
+            small,
         }
     }
 
-    /// The blocks, in order, and the global phase.
-    pub fn finish(self) -> (Vec<Block>, f64) {
-        (self.blocks.into_iter().flatten().collect(), self.phase)
+    /// The steps, in order, and the angle of the global phase.
+    pub fn finish(mut self) -> (Vec<Step>, f64) {
+        for q in 0..64 {
+            self.empty(q);
+        }
+        (self.steps, self.phase.arg())
     }
 
     /// Adds a gate.
@@ -101,14 +118,18 @@ impl<'a> Fuser<'a> {
                 let m = std::array::from_fn(|i| matrix.cells()[i]);
                 self.two(m, [a, b], controls);
             }
-            _ => self.push(Block::Many(matrix, on, controls)),
+            _ => {
+                let all = on.iter().fold(controls, |m, q| m | (1 << q));
+                bits(all).for_each(|q| self.empty(q));
+                self.push(Step::Many(matrix, on, controls));
+            }
         }
     }
 
-    fn push(&mut self, block: Block) {
-        let (mixes, selects) = (block.mixes(), block.selects());
-        self.blocks.push(Some(block));
-        let index = self.blocks.len();
+    fn push(&mut self, step: Step) {
+        let (mixes, selects) = (step.mixes(), step.selects());
+        self.steps.push(step);
+        let index = self.steps.len();
         for q in bits(mixes | selects) {
             self.touched[q] = index;
             if mixes >> q & 1 == 1 {
@@ -117,138 +138,178 @@ impl<'a> Fuser<'a> {
         }
     }
 
-    fn block(&mut self, index: usize) -> Option<&mut Block> {
-        self.blocks.get_mut(index.wrapping_sub(1))?.as_mut()
+    /// The matrix on two wires that nothing has touched since, if it is the last step of this one.
+    fn last_two(&mut self, q: usize) -> Option<(&mut [C64; 16], [u32; 2])> {
+        match self.steps.get_mut(self.touched[q].wrapping_sub(1))? {
+            Step::Two(m, on, 0) => Some((m, *on)),
+            _ => None,
+        }
     }
 
-    fn one(&mut self, m: [C64; 4], q: u32, controls: u64) {
+    /// Makes steps of what mixes the wire; phases may stay.
+    fn settle(&mut self, q: usize) {
+        let m = self.gathered[q];
+        if turn::is_diagonal(&m) {
+            return;
+        }
+        if let Some((before, on)) = self.last_two(q) {
+            *before = times4(&embed(&m, q as u32 == on[1]), before);
+            self.gathered[q] = IDENTITY;
+            return;
+        }
+        if !turn::is_unitary(&m) {
+            self.push(Step::One(m, q as u32, 0));
+            self.gathered[q] = IDENTITY;
+            return;
+        }
+        let (before, turn, after) = apart(&m);
+        self.phase_of(1 << q, before);
+        self.push(Step::Turn(turn, q as u32));
+        self.gathered[q] = [after[0], C64::ZERO, C64::ZERO, after[1]];
+    }
+
+    /// Makes steps of everything that has gathered on the wire.
+    fn empty(&mut self, q: usize) {
+        self.settle(q);
+        let m = std::mem::replace(&mut self.gathered[q], IDENTITY);
+        if !turn::is_identity(&m) {
+            let zero = unit(m[0]);
+            self.phase *= zero;
+            self.phase_of(1 << q, unit(m[3]) * zero.conj());
+        }
+    }
+
+    fn one(&mut self, m: turn::Two, q: u32, controls: u64) {
+        let at = q as usize;
         if controls == 0 {
-            let last = self.touched[q as usize];
-            match self.block(last) {
-                Some(Block::One(before, at, 0)) if *at == q => *before = times2(&m, before),
-                Some(Block::Two(before, on, 0)) => *before = times4(&embed(&m, q == on[1]), before),
-                _ => self.push(Block::One(m, q, 0)),
-            }
+            self.gathered[at] = product(&m, &self.gathered[at]);
             return;
         }
         if controls.count_ones() == 1 {
-            let c = controls.trailing_zeros();
-            if self.joins(c, q) || self.alone(c) || self.alone(q) {
-                // The control is the lower bit.
-                let mut whole = identity4();
-                for (row, column) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
-                    whole[(2 * row + 1) * 4 + 2 * column + 1] = m[2 * row + column];
-                }
-                return self.two(whole, [c, q], 0);
+            let c = controls.trailing_zeros() as usize;
+            if self.joins(c, at) {
+                return self.join(&controlled(&m), [c as u32, q]);
+            }
+            let turning = |q: usize| !turn::is_diagonal(&self.gathered[q]);
+            if self.small && (turning(c) || turning(at)) {
+                return self.two(controlled(&m), [c as u32, q], 0);
+            }
+            // A rotation that is due anyway takes the change of basis with it.
+            if turning(at) && turn::is_unitary(&m) {
+                self.settle(c);
+                let (basis, [zero, one]) = spectrum(&m);
+                self.gathered[at] = product(&dagger(&basis), &self.gathered[at]);
+                self.turned(c, zero);
+                self.phases_of(controls | (1 << q), one * zero.conj());
+                self.gathered[at] = product(&basis, &self.gathered[at]);
+                return;
             }
         }
-        self.push(Block::One(m, q, controls));
+        bits(controls).for_each(|c| self.settle(c));
+        self.empty(at);
+        self.push(Step::One(m, q, controls));
     }
 
-    /// Whether the last block of both wires is one on these two.
-    fn joins(&mut self, a: u32, b: u32) -> bool {
-        let last = self.touched[a as usize];
-        last == self.touched[b as usize] && matches!(self.block(last), Some(Block::Two(_, _, 0)))
+    /// Whether the last step of both wires is a matrix on these two.
+    fn joins(&mut self, a: usize, b: usize) -> bool {
+        self.touched[a] == self.touched[b] && self.last_two(a).is_some()
     }
 
-    /// Whether the last block of the wire is one on it alone.
-    fn alone(&mut self, q: u32) -> bool {
-        let last = self.touched[q as usize];
-        matches!(self.block(last), Some(Block::One(_, _, 0)))
+    fn join(&mut self, m: &[C64; 16], on: [u32; 2]) {
+        for q in on {
+            let gathered = std::mem::replace(&mut self.gathered[q as usize], IDENTITY);
+            if let Some((before, order)) = self.last_two(q as usize) {
+                *before = times4(&embed(&gathered, q == order[1]), before);
+            }
+        }
+        if let Some((before, order)) = self.last_two(on[0] as usize) {
+            let m = if order[0] == on[0] { *m } else { exchanged(m) };
+            *before = times4(&m, before);
+        }
     }
 
     fn two(&mut self, mut m: [C64; 16], on: [u32; 2], controls: u64) {
+        let [a, b] = on.map(|q| q as usize);
         if controls != 0 {
-            return self.push(Block::Two(m, on, controls));
+            bits(controls).for_each(|c| self.settle(c));
+            self.empty(a);
+            self.empty(b);
+            return self.push(Step::Two(Box::new(m), on, controls));
         }
-        let [a, b] = on;
         if self.joins(a, b) {
-            let last = self.touched[a as usize];
-            if let Some(Block::Two(before, order, _)) = self.block(last) {
-                if order[0] != a {
-                    m = exchanged(&m);
-                }
-                *before = times4(&m, before);
-            }
-            return;
+            return self.join(&m, on);
         }
         for (q, upper) in [(a, false), (b, true)] {
-            if self.alone(q) {
-                let last = self.touched[q as usize];
-                if let Some(Some(Block::One(first, ..))) =
-                    self.blocks.get_mut(last - 1).map(Option::take)
-                {
-                    m = times4(&m, &embed(&first, upper));
-                }
-            }
+            let first = std::mem::replace(&mut self.gathered[q], IDENTITY);
+            m = times4(&m, &embed(&first, upper));
         }
-        self.push(Block::Two(m, on, 0));
+        self.push(Step::Two(Box::new(m), on, 0));
     }
 
-    /// A diagonal matrix as phases of subsets: the angle of a set is what it adds to its subsets'.
+    /// A diagonal matrix as phases of subsets: the factor of a set is what it adds to its subsets'.
     fn diagonal(&mut self, matrix: &Matrix, on: &[u32], controls: u64) {
-        let mut angles: Vec<f64> = (0..matrix.size()).map(|i| matrix.at(i, i).arg()).collect();
+        let mut factors: Vec<C64> = (0..matrix.size()).map(|i| unit(matrix.at(i, i))).collect();
         for bit in 0..on.len() {
-            for x in 0..angles.len() {
+            for x in 0..factors.len() {
                 if x >> bit & 1 == 1 {
-                    angles[x] -= angles[x ^ (1 << bit)];
+                    let subset = factors[x ^ (1 << bit)];
+                    factors[x] *= subset.conj();
                 }
             }
         }
-        for (x, &angle) in angles.iter().enumerate() {
+        for (x, &factor) in factors.iter().enumerate() {
             let mask = on.iter().enumerate().fold(controls, |m, (i, &q)| {
                 if x >> i & 1 == 1 { m | (1 << q) } else { m }
             });
-            if angle != 0.0 {
-                self.phase_of(mask, angle);
+            self.phases_of(mask, factor);
+        }
+    }
+
+    /// A phase after all that has gathered on its wires.
+    fn phases_of(&mut self, mask: u64, factor: C64) {
+        match mask.count_ones() {
+            _ if factor == C64::ONE => {}
+            0 => self.phase *= factor,
+            1 => self.turned(mask.trailing_zeros() as usize, factor),
+            _ => {
+                bits(mask).for_each(|q| self.settle(q));
+                self.phase_of(mask, factor);
             }
         }
     }
 
-    fn phase_of(&mut self, mask: u64, angle: f64) {
-        let e = C64::from_polar(1.0, angle);
-        if mask == 0 {
-            self.phase += angle;
+    /// Gathers a phase.
+    fn turned(&mut self, q: usize, factor: C64) {
+        self.gathered[q][2] *= factor;
+        self.gathered[q][3] *= factor;
+    }
+
+    /// A phase as a step, or as part of an earlier one.
+    fn phase_of(&mut self, mask: u64, factor: C64) {
+        if factor == C64::ONE {
             return;
         }
-        let lowest = mask.trailing_zeros();
+        let lowest = mask.trailing_zeros() as usize;
         let rest = mask & (mask - 1);
-        let last = self.touched[lowest as usize];
-        if rest == 0 {
-            let m = [C64::ONE, C64::ZERO, C64::ZERO, e];
-            match self.block(last) {
-                Some(Block::One(before, _, 0)) => return *before = times2(&m, before),
-                Some(Block::Two(before, on, 0)) => {
-                    let upper = lowest == on[1];
-                    return *before = times4(&embed(&m, upper), before);
-                }
-                _ => {}
-            }
-        } else if rest.count_ones() == 1
-            && self.joins(lowest, rest.trailing_zeros())
-            && let Some(Block::Two(before, _, _)) = self.block(last)
+        if rest.count_ones() == 1
+            && self.joins(lowest, rest.trailing_zeros() as usize)
+            && let Some((before, _)) = self.last_two(lowest)
         {
             let mut m = identity4();
-            m[15] = e;
+            m[15] = factor;
             *before = times4(&m, before);
             return;
         }
         let after = bits(mask).map(|q| self.mixed[q]).max().unwrap_or_default();
-        let at = self.last_diagonal;
-        if at > after
-            && let Some(Block::Diagonal(terms)) = self.block(at)
+        if let Some(&index) = self.phases.get(&mask)
+            && index > after
+            && let Some(Step::Phase(_, before)) = self.steps.get_mut(index - 1)
         {
-            match terms.iter_mut().find(|t| t.0 == mask) {
-                Some(term) => term.1 += angle,
-                None => terms.push((mask, angle)),
-            }
-            for q in bits(mask) {
-                self.touched[q] = self.touched[q].max(at);
-            }
+            *before *= factor;
             return;
         }
-        self.push(Block::Diagonal(vec![(mask, angle)]));
-        self.last_diagonal = self.blocks.len();
+        self.push(Step::Phase(mask, factor));
+        self.phases.insert(mask, self.steps.len());
     }
 }
 
@@ -263,20 +324,18 @@ pub fn bits(mut mask: u64) -> impl Iterator<Item = usize> {
     })
 }
 
-fn identity4() -> [C64; 16] {
+/// The identity on two wires.
+pub fn identity4() -> [C64; 16] {
     std::array::from_fn(|i| if i % 5 == 0 { C64::ONE } else { C64::ZERO })
 }
 
-fn times2(a: &[C64; 4], b: &[C64; 4]) -> [C64; 4] {
-    std::array::from_fn(|i| a[i & 2] * b[i & 1] + a[(i & 2) + 1] * b[2 + (i & 1)])
-}
-
-fn times4(a: &[C64; 16], b: &[C64; 16]) -> [C64; 16] {
+/// `a * b` on two wires.
+pub fn times4(a: &[C64; 16], b: &[C64; 16]) -> [C64; 16] {
     std::array::from_fn(|i| (0..4).map(|k| a[(i & 12) + k] * b[4 * k + (i & 3)]).sum())
 }
 
 /// A one-wire matrix on the lower or upper wire of two.
-fn embed(m: &[C64; 4], upper: bool) -> [C64; 16] {
+pub fn embed(m: &[C64; 4], upper: bool) -> [C64; 16] {
     std::array::from_fn(|i| {
         let (row, column) = (i / 4, i % 4);
         let (shift, other) = if upper { (1, 0) } else { (0, 1) };
@@ -288,8 +347,17 @@ fn embed(m: &[C64; 4], upper: bool) -> [C64; 16] {
     })
 }
 
+/// A matrix on the upper wire, where the lower is 1.
+pub fn controlled(m: &[C64; 4]) -> [C64; 16] {
+    let mut whole = identity4();
+    for (row, column) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        whole[(2 * row + 1) * 4 + 2 * column + 1] = m[2 * row + column];
+    }
+    whole
+}
+
 /// The same matrix for the two wires in the other order.
-fn exchanged(m: &[C64; 16]) -> [C64; 16] {
+pub fn exchanged(m: &[C64; 16]) -> [C64; 16] {
     let flip = |x: usize| (x & 1) << 1 | x >> 1;
     std::array::from_fn(|i| m[4 * flip(i / 4) + flip(i % 4)])
 }

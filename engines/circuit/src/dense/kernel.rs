@@ -4,8 +4,11 @@
 #![allow(unsafe_code)]
 
 use super::lanes::{Lanes, Real, Work};
-use super::pass::{Combine, Pass, TileOp};
-use super::phases::{Phases, Single, vectors};
+use super::matrix::Combine;
+use super::pass::Pass;
+use super::phases::{MIDDLE, Phases, Single, vectors};
+use super::rotate::rotate;
+use super::tile::TileOp;
 use crate::C64;
 
 /// All operations of a pass on one tile.
@@ -15,36 +18,93 @@ pub struct TileWork<'a, T> {
     pub tile: *mut T,
     /// The wires outside that are 1.
     pub outer: u64,
+    /// Where the tile is copied from, and to afterwards; nowhere if it is in its place.
+    pub copy: Option<Copying<'a, T>>,
+}
+
+/// The places of a tile in memory.
+pub struct Copying<'a, T> {
+    /// The tile's first number.
+    pub start: *mut T,
+    /// Where its runs start from there.
+    pub runs: &'a [usize],
+    /// Numbers in a run, whole vectors.
+    pub length: usize,
+}
+
+impl<T: Real> Copying<'_, T> {
+    #[inline(always)]
+    unsafe fn fetch<V: Lanes<T>>(&self, tile: *mut T) {
+        for (i, run) in self.runs.iter().enumerate() {
+            for at in (0..self.length).step_by(T::LANES) {
+                // SAFETY: the run is in memory, and the tile has room for all runs.
+                unsafe {
+                    let here = tile.add(i * self.length + at);
+                    V::load(self.start.add(run + at)).store(here);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn put_back<V: Lanes<T>>(&self, tile: *mut T, scale: V) {
+        for (i, run) in self.runs.iter().enumerate() {
+            for at in (0..self.length).step_by(T::LANES) {
+                // SAFETY: as above.
+                unsafe {
+                    let here = V::load(tile.add(i * self.length + at));
+                    here.mul(scale).store(self.start.add(run + at));
+                }
+            }
+        }
+    }
 }
 
 impl<T: Real> Work<T> for TileWork<'_, T> {
     #[inline(always)]
     fn run<V: Lanes<T>>(self) {
         let cells = (1usize << self.pass.local.len()) / T::LANES;
-        let mut rows = Vec::new();
-        for op in &self.pass.ops {
-            match op {
-                // SAFETY: the tile has that many cells, and the pass was compiled for it.
-                TileOp::Combine(c) if c.outer & self.outer == c.outer => unsafe {
-                    combine::<T, V>(c, self.tile, cells);
-                },
-                TileOp::Many {
-                    on,
-                    controls,
-                    outer,
-                    matrix,
-                } if outer & self.outer == *outer => {
-                    // SAFETY: as above.
-                    let tile =
-                        unsafe { std::slice::from_raw_parts_mut(self.tile, cells * 2 * T::LANES) };
-                    many(tile, on, *controls, matrix);
-                }
-                TileOp::Phases(p) => {
-                    // SAFETY: as above.
-                    unsafe { phases::<T, V>(p, self.tile, self.outer, &mut rows) };
-                }
-                _ => {}
+        let scale = V::splat(self.pass.scale);
+        // SAFETY: the caller says that the places are the tile's and nobody else's; the tile has that many
+        // cells, and the pass was compiled for it.
+        unsafe {
+            if let Some(copy) = &self.copy {
+                copy.fetch::<V>(self.tile);
             }
+            for op in &self.pass.ops {
+                once::<T, V>(op, self.tile, cells, self.outer);
+            }
+            if let Some(copy) = &self.copy {
+                copy.put_back::<V>(self.tile, scale);
+            } else if self.pass.scale != T::of(1.0) {
+                for at in (0..2 * cells * T::LANES).step_by(T::LANES) {
+                    let here = self.tile.add(at);
+                    V::load(here).mul(scale).store(here);
+                }
+            }
+        }
+    }
+}
+
+/// One operation on so many cells.
+#[inline(always)]
+unsafe fn once<T: Real, V: Lanes<T>>(op: &TileOp<T>, tile: *mut T, cells: usize, outer: u64) {
+    // SAFETY: handed on from the caller.
+    unsafe {
+        match op {
+            TileOp::Turns(turns) => rotate::<T, V>(turns, tile, cells),
+            TileOp::Combine(c) if c.outer & outer == c.outer => combine::<T, V>(c, tile, cells),
+            TileOp::Many {
+                on,
+                controls,
+                outer: wanted,
+                matrix,
+            } if wanted & outer == *wanted => {
+                let tile = std::slice::from_raw_parts_mut(tile, cells * 2 * T::LANES);
+                many(tile, on, *controls, matrix);
+            }
+            TileOp::Phases(p) => phases::<T, V>(p, tile, outer),
+            _ => {}
         }
     }
 }
@@ -70,16 +130,17 @@ unsafe fn combine<T: Real, V: Lanes<T>>(c: &Combine<T>, tile: *mut T, cells: usi
 
 /// Runs of cell numbers whose bits in `fixed` are those in `ones`: the first of each run. A loop and no
 /// closure: a closure would be compiled without the wide instructions.
-struct Runs {
+pub struct Runs {
     cells: usize,
     fixed: usize,
-    run: usize,
+    /// How many cells each has.
+    pub run: usize,
     at: usize,
 }
 
 impl Runs {
     #[inline(always)]
-    fn new(cells: usize, fixed: usize) -> Self {
+    pub fn new(cells: usize, fixed: usize) -> Self {
         let run = if fixed == 0 {
             cells
         } else {
@@ -94,7 +155,7 @@ impl Runs {
     }
 
     #[inline(always)]
-    fn next(&mut self) -> Option<usize> {
+    pub fn next(&mut self) -> Option<usize> {
         let at = self.at;
         if at >= self.cells {
             return None;
@@ -187,12 +248,7 @@ unsafe fn turn<T: Real, V: Lanes<T>>(cell: *mut T, re: V, im: V) {
 }
 
 #[inline(always)]
-unsafe fn phases<T: Real, V: Lanes<T>>(
-    p: &Phases<T>,
-    tile: *mut T,
-    outer: u64,
-    rows: &mut Vec<C64>,
-) {
+unsafe fn phases<T: Real, V: Lanes<T>>(p: &Phases<T>, tile: *mut T, outer: u64) {
     let stride = 2 * T::LANES;
     let [row_bits, middle_bits, lane_bits] = p.shape;
     for single in p.singles.iter().filter(|s| s.outer & outer == s.outer) {
@@ -202,44 +258,88 @@ unsafe fn phases<T: Real, V: Lanes<T>>(
     if p.linear.is_empty() && p.table.is_empty() {
         return;
     }
-    p.rows(outer, rows);
-    let columns = (middle_bits + lane_bits + 1) as usize;
-    let cells = 1usize << middle_bits;
-    let mut middle = vec![C64::ONE; cells];
-    for (row, factors) in rows.chunks(columns).enumerate() {
-        if p.table.is_empty() && factors.iter().all(|f| *f == C64::ONE) {
-            continue;
-        }
-        let mut lanes = [C64::ONE; 16];
-        lanes[0] = factors[0];
-        for bit in 0..lane_bits as usize {
-            for i in 0..1 << bit {
-                lanes[i | 1 << bit] = lanes[i] * factors[1 + bit];
-            }
-        }
-        for bit in 0..middle_bits as usize {
-            for i in 0..1 << bit {
-                middle[i | 1 << bit] = middle[i] * factors[1 + lane_bits as usize + bit];
-            }
-        }
-        let lanes: Vec<T> = vectors(&lanes[..T::LANES]);
-        // SAFETY: the row's cells are in the tile; the table has a cell for each of them.
-        unsafe {
-            let (lane_re, lane_im) = (
-                V::load(lanes.as_ptr()),
-                V::load(lanes.as_ptr().add(T::LANES)),
-            );
-            let base = tile.add(row * cells * stride);
-            for (i, m) in middle.iter().enumerate() {
-                let (a, b) = (V::splat(T::of(m.re)), V::splat(T::of(m.im)));
-                let mut re = b.neg_mul_add(lane_im, a.mul(lane_re));
-                let mut im = b.mul_add(lane_re, a.mul(lane_im));
-                if !p.table.is_empty() {
+    let mut rows = Vec::new();
+    p.rows(outer, &mut rows);
+    // SAFETY: the rows' cells are in the tile; the table has a cell for each of a row.
+    unsafe {
+        if p.linear.is_empty() {
+            for row in 0..1usize << row_bits {
+                let base = tile.add((row * stride) << middle_bits);
+                for i in 0..1usize << middle_bits {
                     let at = p.table.as_ptr().add(i * stride);
-                    let (x, y) = (V::load(at), V::load(at.add(T::LANES)));
-                    (re, im) = (im.neg_mul_add(y, re.mul(x)), im.mul_add(x, re.mul(y)));
+                    let (re, im) = (V::load(at), V::load(at.add(T::LANES)));
+                    turn::<T, V>(base.add(i * stride), re, im);
                 }
-                turn::<T, V>(base.add(i * stride), re, im);
+            }
+            return;
+        }
+        let mut rows = Vec::new();
+        p.rows(outer, &mut rows);
+        let columns = (middle_bits + lane_bits + 1) as usize;
+        for (row, factors) in rows.chunks(columns).enumerate() {
+            if p.table.is_empty() && factors.iter().all(|f| *f == C64::ONE) {
+                continue;
+            }
+            let base = tile.add((row * stride) << middle_bits);
+            turn_row::<T, V>(&p.table, base, p.shape, factors);
+        }
+    }
+}
+
+#[inline(always)]
+fn times<T: Real, V: Lanes<T>>((a, b): (V, V), (x, y): (V, V)) -> (V, V) {
+    (b.neg_mul_add(y, a.mul(x)), b.mul_add(x, a.mul(y)))
+}
+
+/// Multiplies a row of cells by the phases that its bits have.
+#[inline(always)]
+unsafe fn turn_row<T: Real, V: Lanes<T>>(
+    table: &[T],
+    row: *mut T,
+    [_, middle_bits, lane_bits]: [u32; 3],
+    factors: &[C64],
+) {
+    let stride = 2 * T::LANES;
+    let mut lanes = [C64::ONE; 16];
+    lanes[0] = factors[0];
+    for bit in 0..lane_bits as usize {
+        for i in 0..1 << bit {
+            lanes[i | 1 << bit] = lanes[i] * factors[1 + bit];
+        }
+    }
+    let (near, far) = factors[1 + lane_bits as usize..].split_at(2.min(middle_bits as usize));
+    let lanes: Vec<T> = vectors(&lanes[..T::LANES]);
+    // SAFETY: the row has that many cells; so has the table, if it has any.
+    unsafe {
+        let first = (
+            V::load(lanes.as_ptr()),
+            V::load(lanes.as_ptr().add(T::LANES)),
+        );
+        // The phases of every fourth cell; each bit doubles them.
+        let mut fourths = [first; 1 << (MIDDLE - 2)];
+        for (bit, factor) in far.iter().enumerate() {
+            let step = (V::splat(T::of(factor.re)), V::splat(T::of(factor.im)));
+            for i in 0..1 << bit {
+                fourths[i | 1 << bit] = times::<T, V>(fourths[i], step);
+            }
+        }
+        let mut steps = [first; 2];
+        for (step, factor) in steps.iter_mut().zip(near) {
+            *step = (V::splat(T::of(factor.re)), V::splat(T::of(factor.im)));
+        }
+        let group = 1usize << near.len();
+        for (i, &phase) in fourths.iter().take(1 << far.len()).enumerate() {
+            let second = times::<T, V>(phase, steps[0]);
+            let third = times::<T, V>(phase, steps[1]);
+            let phases = [phase, second, third, times::<T, V>(third, steps[0])];
+            for (cell, &phase) in phases.iter().take(group).enumerate() {
+                let at = (i * group + cell) * stride;
+                let mut phase = phase;
+                if !table.is_empty() {
+                    let factor = table.as_ptr().add(at);
+                    phase = times::<T, V>(phase, (V::load(factor), V::load(factor.add(T::LANES))));
+                }
+                turn::<T, V>(row.add(at), phase.0, phase.1);
             }
         }
     }

@@ -1,12 +1,12 @@
-//! Phases of a tile: terms `exp(i angle)` on sets of wires, applied in one sweep. What is linear in the
+//! Phases of a tile: factors on sets of wires, applied in one sweep. What is linear in the
 //! low bits of the index is multiplied up row by row; what is not is a table, or a sweep of its own.
 
 use super::lanes::Real;
-use super::pass::split;
+use super::tile::split;
 use crate::C64;
 
 /// Low bits above the lanes that make a row with them.
-const MIDDLE: u32 = 6;
+pub const MIDDLE: u32 = 6;
 
 /// A term with its wires outside of the tile.
 #[derive(Debug)]
@@ -47,8 +47,8 @@ pub struct Phases<T> {
 }
 
 impl<T: Real> Phases<T> {
-    /// Sorts terms (wires and angle) for tiles of these wires.
-    pub fn new(terms: &[(u64, f64)], local: &[u32]) -> Self {
+    /// Sorts terms (wires and factor) for tiles of these wires.
+    pub fn new(terms: &[(u64, C64)], local: &[u32]) -> Self {
         let lane_bits = T::LANES.trailing_zeros();
         let middle = MIDDLE.min(local.len() as u32 - lane_bits);
         let low_bits = lane_bits + middle;
@@ -59,12 +59,12 @@ impl<T: Real> Phases<T> {
             table: Vec::new(),
             singles: Vec::new(),
         };
-        let mut within: Vec<(usize, f64)> = Vec::new();
-        for &(mask, angle) in terms {
+        let mut within: Vec<(usize, C64)> = Vec::new();
+        for &(mask, factor) in terms {
             let (inside, outer) = split(mask, local);
             let (low, rows) = (inside & ((1 << low_bits) - 1), inside >> low_bits);
             if terms.len() <= 2 && inside != 0 {
-                phases.singles.push(single(inside, outer, angle));
+                phases.singles.push(single(inside, outer, factor));
             } else if low.count_ones() <= 1 {
                 phases.linear.push(Linear {
                     outer,
@@ -74,12 +74,12 @@ impl<T: Real> Phases<T> {
                     } else {
                         low.trailing_zeros() as usize + 1
                     },
-                    factor: C64::from_polar(1.0, angle),
+                    factor,
                 });
             } else if rows == 0 && outer == 0 {
-                within.push((low, angle));
+                within.push((low, factor));
             } else {
-                phases.singles.push(single(inside, outer, angle));
+                phases.singles.push(single(inside, outer, factor));
             }
         }
         if !within.is_empty() {
@@ -123,9 +123,8 @@ impl<T: Real> Phases<T> {
     }
 }
 
-fn single<T: Real>(inside: usize, outer: u64, angle: f64) -> Single<T> {
+fn single<T: Real>(inside: usize, outer: u64, e: C64) -> Single<T> {
     let lanes = inside & (T::LANES - 1);
-    let e = C64::from_polar(1.0, angle);
     let values: Vec<C64> = (0..T::LANES)
         .map(|lane| if lane & lanes == lanes { e } else { C64::ONE })
         .collect();
@@ -136,22 +135,18 @@ fn single<T: Real>(inside: usize, outer: u64, angle: f64) -> Single<T> {
     }
 }
 
-fn table<T: Real>(terms: &[(usize, f64)], bits: u32) -> Vec<T> {
-    let mut angles = vec![0.0; 1 << bits];
-    for &(mask, angle) in terms {
-        for (x, total) in angles.iter_mut().enumerate() {
-            if x & mask == mask {
-                *total += angle;
-            }
+fn table<T: Real>(terms: &[(usize, C64)], bits: u32) -> Vec<T> {
+    let mut factors = vec![C64::ONE; 1 << bits];
+    for &(mask, factor) in terms {
+        for (_, total) in factors
+            .iter_mut()
+            .enumerate()
+            .filter(|(x, _)| x & mask == mask)
+        {
+            *total *= factor;
         }
     }
-    angles
-        .chunks(T::LANES)
-        .flat_map(|cell| {
-            let values: Vec<C64> = cell.iter().map(|&a| C64::from_polar(1.0, a)).collect();
-            vectors(&values)
-        })
-        .collect()
+    factors.chunks(T::LANES).flat_map(vectors).collect()
 }
 
 /// Real parts, then imaginary parts.

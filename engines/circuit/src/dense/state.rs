@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::buffer::Buffer;
 use super::fuse::Fuser;
-use super::kernel::TileWork;
+use super::kernel::{Copying, TileWork};
 use super::lanes::Real;
-use super::pass::{Pass, TILE, plan};
+use super::pass::{Pass, plan, tile_wires};
+use super::tile::is_small;
 use crate::ir::Gate;
 use crate::watch::Watch;
 use crate::{C64, Error};
@@ -52,8 +53,8 @@ pub fn bytes_needed<T: Real>(qubits: u32, threads: usize) -> u128 {
         .checked_shl(wires)
         .filter(|_| wires < 100)
         .unwrap_or(u128::MAX);
-    let tiles = if wires > TILE {
-        (amplitude << TILE) * threads as u128
+    let tiles = if wires > tile_wires::<T>() {
+        (amplitude << tile_wires::<T>()) * threads as u128
     } else {
         0
     };
@@ -128,13 +129,13 @@ impl<T: Real> State<T> {
         gates: impl Iterator<Item = &'a Gate>,
         watch: &Watch,
     ) -> Result<(), Error> {
-        let mut fuser = Fuser::new(&mut self.map);
+        let mut fuser = Fuser::new(&mut self.map, is_small::<T>(self.wires as usize));
         for gate in gates {
             fuser.add(gate);
         }
-        let (blocks, phase) = fuser.finish();
+        let (steps, phase) = fuser.finish();
         self.phase = (self.phase + phase) % std::f64::consts::TAU;
-        let passes = plan(blocks, self.wires, &mut self.zero);
+        let passes = plan(steps, self.wires, &mut self.zero);
         self.traffic.passes += passes.len() as u64;
         for pass in &passes {
             let swept = 1u64 << (pass.local.len() + pass.outer.len());
@@ -156,9 +157,9 @@ impl<T: Real> State<T> {
         let next: Vec<AtomicUsize> = passes.iter().map(|_| AtomicUsize::new(0)).collect();
         let barrier = Barrier::new(threads);
         let memory = &self.amplitudes;
-        let whole = self.wires <= TILE;
+        let whole = self.wires <= tile_wires::<T>();
         let scratch: Vec<Buffer<T>> = (0..if whole { 0 } else { threads })
-            .map(|_| Buffer::zeroed(2 << TILE))
+            .map(|_| Buffer::zeroed(2 << tile_wires::<T>()))
             .collect::<Result<_, _>>()?;
         let work = |scratch: Option<&Buffer<T>>| {
             for ((pass, next), &tiles) in passes.iter().zip(&next).zip(&tiles) {
@@ -263,30 +264,18 @@ fn one_tile<T: Real>(
 ) {
     let outer = deposit(tile, &pass.outer);
     let start = memory.pointer();
-    let Some(scratch) = scratch else {
-        // The whole state is one tile.
-        T::dispatch(TileWork {
-            pass,
-            tile: start,
-            outer: 0,
-        });
-        return;
-    };
-    let local = scratch.pointer();
-    let each = |copy: &dyn Fn(*mut T, *mut T)| {
-        for (i, from) in runs.starts.iter().enumerate() {
-            // SAFETY: run i of the tile is within both; other tiles have other outer bits, so no two
-            // threads touch the same amplitudes in a pass, and passes are apart by a barrier.
-            unsafe { copy(start.add(2 * outer + from), local.add(i * runs.length)) };
-        }
-    };
-    // SAFETY: as said in `each`; memory and scratch do not overlap.
-    each(&|there, here| unsafe { std::ptr::copy_nonoverlapping(there, here, runs.length) });
+    let copy = scratch.map(|_| Copying {
+        start: start.wrapping_add(2 * outer),
+        runs: &runs.starts,
+        length: runs.length,
+    });
+    // Run i of the tile is within memory and scratch; other tiles have other outer bits, so no two threads
+    // touch the same amplitudes in a pass, and passes are apart by a barrier. Without scratch the whole
+    // state is one tile.
     T::dispatch(TileWork {
         pass,
-        tile: local,
+        tile: scratch.map_or(start, Buffer::pointer),
         outer: outer as u64,
+        copy,
     });
-    // SAFETY: as above.
-    each(&|there, here| unsafe { std::ptr::copy_nonoverlapping(here, there, runs.length) });
 }

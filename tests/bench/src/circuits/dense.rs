@@ -78,23 +78,30 @@ pub fn alone() -> Result<bool, Failure> {
     };
     let circuit = maker(name)(qubits.parse()?)?;
     let threads = threads.parse()?;
+    // The program itself is no part of what the state takes: what it has before is taken off.
+    let before = resident()?;
     match precision {
         "f64" => once::<f64>(&circuit, threads)?,
         _ => once::<f32>(&circuit, threads)?,
     };
+    println!("{}", resident()?.saturating_sub(before));
+    Ok(true)
+}
+
+/// The most KiB that this process has had in memory so far.
+fn resident() -> Result<u64, Failure> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let peak = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
-    println!("{}", peak.ok_or("no VmHWM")?.trim());
-    Ok(true)
+    Ok(peak.ok_or("no VmHWM")?.trim().parse()?)
 }
 
 fn maker(name: &str) -> Make {
     if name == "qft" { qft } else { random }
 }
 
-/// Bytes at most of a process that runs a row once.
+/// Bytes at most that running a row once adds to a process.
 fn peak(setting: &Setting) -> Result<f64, Failure> {
     let Setting {
         name,
