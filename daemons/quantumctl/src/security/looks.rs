@@ -68,7 +68,12 @@ fn coverage() -> Vec<Coverage> {
         "not seen: opens through io_uring, and files whose descriptor another thread replaces at once",
     ];
     let [class, hook, state, reason] = texts.map(str::to_owned);
-    vec![Coverage::from((class, hook, state, reason))]
+    let row = Coverage::from((class, hook, state, reason));
+    let same = Coverage {
+        class: "open".to_owned(),
+        ..row.clone()
+    };
+    vec![row, same]
 }
 
 #[test]
@@ -153,7 +158,7 @@ not-applicable  informational  Program, Rules or Unit of the Detection Changed
 "
     );
     assert_eq!(
-        render::coverage(&coverage(), PLAIN, Some(120)),
+        render::coverage(&coverage()[..1], PLAIN, Some(120)),
         "\
 CLASS                     STATE    HOOK
 privilege.ptrace_traceme  partial  tp_btf/inet_sock_set_state, tp_btf/sys_exit

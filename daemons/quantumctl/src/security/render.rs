@@ -174,8 +174,17 @@ pub fn reloaded(loaded: u32, not_applicable: u32, failed: u32, style: Style) -> 
     format!("{loaded} rules loaded, {not_applicable} not applicable here, {failed}\n")
 }
 
-/// The classes of event, one line each.
+/// The classes of event, one line each. A reason that several have is said once, below, and has a number above.
 pub fn coverage(coverage: &[Coverage], style: Style, columns: Columns) -> String {
+    let reasons = |class: &Coverage| -> Vec<String> {
+        let parts = class.reason.split("; ").filter(|part| !part.is_empty());
+        parts.map(escape).collect()
+    };
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for reason in coverage.iter().flat_map(reasons) {
+        *counts.entry(reason).or_default() += 1;
+    }
+    let mut notes: Vec<String> = Vec::new();
     let mut table = Table::new(&["CLASS", "STATE", "HOOK", "REASON"])
         .within(columns)
         .wrap(&[(2, 16)])
@@ -185,13 +194,51 @@ pub fn coverage(coverage: &[Coverage], style: Style, columns: Columns) -> String
             escape(&class.class),
             escape(&class.state),
             escape(&class.hook),
-            escape(&class.reason),
+            shortened(reasons(class), &counts, &mut notes),
         ]);
     }
-    table.render(|column, cell, aligned| match column {
+    let table = table.render(|column, cell, aligned| match column {
         1 => style.severity(cell, aligned),
         _ => aligned.to_owned(),
-    })
+    });
+    if notes.is_empty() {
+        return table;
+    }
+    let mut below = Table::new(&["NOTE", "REASON"])
+        .within(columns)
+        .wrap(&[(1, 16)]);
+    for (note, number) in notes.iter().zip(1..) {
+        below.row([format!("[{number}]"), note.clone()]);
+    }
+    format!("{table}\n{}", below.plain())
+}
+
+/// Reasons in one cell, the numbers of those that others have, too, at the end.
+fn shortened(
+    reasons: Vec<String>,
+    counts: &BTreeMap<String, usize>,
+    notes: &mut Vec<String>,
+) -> String {
+    let mut own = Vec::new();
+    let mut numbers = String::new();
+    for reason in reasons {
+        if counts.get(&reason).is_none_or(|count| *count < 2) {
+            own.push(reason);
+            continue;
+        }
+        let known = notes.iter().position(|note| *note == reason);
+        let place = known.unwrap_or_else(|| {
+            notes.push(reason);
+            notes.len() - 1
+        });
+        numbers = format!("{numbers}[{}]", place + 1);
+    }
+    let own = own.join("; ");
+    match (own.is_empty(), numbers.is_empty()) {
+        (true, _) => numbers,
+        (_, true) => own,
+        _ => format!("{own} {numbers}"),
+    }
 }
 
 /// Counters by name.
@@ -302,6 +349,48 @@ Fields:
         assert_eq!(
             coverage(&[class], Style::PLAIN, None),
             "CLASS  STATE     HOOK                       REASON\nexec   attached  tp_btf/sched_process_exec\n"
+        );
+        let refused = "lsm/file_open: attached, but it does not fire";
+        let seen = [
+            (
+                "open",
+                "fentry/security_file_open",
+                "active",
+                refused.to_owned(),
+            ),
+            ("exec", "tp_btf/sched_process_exec", "active", String::new()),
+            (
+                "file.link",
+                "tp_btf/sys_exit",
+                "partial",
+                format!("not seen: io_uring; {refused}; fentry: no"),
+            ),
+            (
+                "file.chown",
+                "tp_btf/sys_exit",
+                "partial",
+                format!("{refused}; fentry: no"),
+            ),
+        ];
+        let seen: Vec<Coverage> = seen
+            .into_iter()
+            .map(|(class, hook, state, reason)| {
+                (class.to_owned(), hook.to_owned(), state.to_owned(), reason).into()
+            })
+            .collect();
+        assert_eq!(
+            coverage(&seen, Style::PLAIN, None),
+            "\
+CLASS       STATE    HOOK                       REASON
+open        active   fentry/security_file_open  [1]
+exec        active   tp_btf/sched_process_exec
+file.link   partial  tp_btf/sys_exit            not seen: io_uring [1][2]
+file.chown  partial  tp_btf/sys_exit            [1][2]
+
+NOTE  REASON
+[1]   lsm/file_open: attached, but it does not fire
+[2]   fentry: no
+"
         );
         assert_eq!(
             reloaded(108, 102, 0, Style::PLAIN),
