@@ -82,7 +82,11 @@ impl Book {
             && let Some(entry) = self.entries.get_mut(&id)
         {
             entry.count = entry.count.saturating_add(1);
-            entry.alert.time = entry.alert.time.max(alert.time);
+            // Events of different processors come a little out of order; one that is far behind tells of a clock that
+            // was set back, and is the newest all the same.
+            if alert.time > entry.alert.time || entry.alert.time - alert.time >= MINUTE {
+                entry.alert.time = alert.time;
+            }
             return Outcome::Folded { id };
         }
         let id = self.next;
@@ -268,6 +272,27 @@ pub(crate) mod tests {
             book.add(alert("r", "later", 1000 + MINUTE)),
             Outcome::Raised { .. }
         ));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_by_an_hour_neither_splits_alerts_nor_lets_a_flood_through() {
+        const HOUR: u64 = 60 * MINUTE;
+        let mut book = Book::new(1000, 3);
+        book.add(alert("r", "a", 5 * HOUR));
+        for time in [4 * HOUR, 5 * HOUR, 6 * HOUR, 5 * HOUR + 1] {
+            assert_eq!(book.add(alert("r", "a", time)), Outcome::Folded { id: 1 });
+            assert_eq!(book.get(1).unwrap().alert.time, time, "of the newest");
+        }
+        assert_eq!(book.get(1).unwrap().count, 5);
+        let mut book = Book::new(1000, 3);
+        for (step, start) in [5 * HOUR, 4 * HOUR, 5 * HOUR].into_iter().enumerate() {
+            for n in 0..100 {
+                book.add(alert("r", &format!("{step} {n}"), start + n));
+            }
+            // A jump starts a minute, and no more: three alerts, and one for all the others.
+            assert_eq!(book.entries().len(), 4 + 3 * step);
+        }
+        assert_eq!(book.entries().map(|entry| entry.count).sum::<u32>(), 300);
     }
 
     proptest! {

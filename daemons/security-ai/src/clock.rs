@@ -40,7 +40,8 @@ impl Default for Steady {
 }
 
 impl Steady {
-    fn with(ahead_now: fn() -> i128) -> Self {
+    /// With another way to tell how far ahead the real-time clock is.
+    pub(crate) fn with(ahead_now: fn() -> i128) -> Self {
         Self {
             ahead: ahead_now(),
             ahead_now,

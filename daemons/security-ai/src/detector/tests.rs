@@ -224,6 +224,49 @@ fn a_correlation_raises_one_alert_in_place_of_its_rules() {
 }
 
 #[test]
+fn a_correlation_counts_in_time_that_nobody_sets() {
+    thread_local!(static AHEAD: std::cell::Cell<i128> = const { std::cell::Cell::new(0) });
+    const SECOND: i128 = 1_000_000;
+    const HOUR: i128 = 3600 * SECOND;
+    let folder = tempfile::tempdir().unwrap();
+    let rules = "title: Failed\nid: failed\nname: failed\nlogsource: {product: linux, service: sshd}\ndetection: {k: [Failed], condition: k}\n---\ntitle: Many\nid: many\ncorrelation: {type: event_count, rules: failed, group-by: [SYSLOG_IDENTIFIER], timespan: 10s, condition: {gte: 3}}\nlevel: high\n";
+    // How many seconds pass before each message, and by how much the clock was set before it.
+    for (steps, fires) in [
+        ([(0, 0), (4, 0), (4, 0)], true),
+        ([(0, 0), (4, HOUR), (4, -HOUR)], true),
+        ([(0, 0), (4, -HOUR), (4, 0)], true),
+        ([(0, 0), (20, 0), (20, 0)], false),
+        ([(0, 0), (20, -20 * SECOND), (20, -20 * SECOND)], false),
+        ([(0, 0), (1800, -HOUR), (1800, 0)], false),
+    ] {
+        let set = RuleSet::compile([Source {
+            name: "r.yml",
+            text: rules,
+        }]);
+        let ruling = Ruling::new(set, &Rules::default());
+        let mut detector = Detector::new(Arc::new(ruling), Proc::new(folder.path()), 100).unwrap();
+        AHEAD.set(1_700_000_000 * SECOND);
+        detector.steady = crate::clock::Steady::with(|| AHEAD.get());
+        let (mut boot, mut raised) = (100 * SECOND, 0);
+        for (seconds, set) in steps {
+            boot += seconds * SECOND;
+            AHEAD.set(AHEAD.get() + set);
+            let line = serde_json::json!({
+                "__CURSOR": "c",
+                "SYSLOG_IDENTIFIER": "sshd",
+                "MESSAGE": "Failed password",
+                "__REALTIME_TIMESTAMP": (boot + AHEAD.get()).to_string(),
+            });
+            let message = Message::read(line.to_string().as_bytes()).unwrap();
+            detector.take_message(&message, &mut |alert| {
+                raised += usize::from(alert.rule == "many");
+            });
+        }
+        assert_eq!(raised == 1, fires, "{steps:?}");
+    }
+}
+
+#[test]
 fn hostile_events_are_bounded() {
     let folder = tempfile::tempdir().unwrap();
     let mut detector = detector(folder.path());

@@ -296,6 +296,23 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_clock_that_somebody_sets_ends_nothing_early_or_late() {
+        const HOUR: u64 = 3_600_000_000;
+        let frozen = Act::FreezeUnit("a.service".into());
+        let denied = Act::DenyGroups(vec![7]);
+        for real in [NOW.real - HOUR, NOW.real, NOW.real + HOUR] {
+            let now = Now { real, ..NOW };
+            let made = response(frozen.clone(), State::Applied);
+            assert_eq!(made.deadline, NOW.boot + 60_000_000);
+            assert!(!made.is_due(now.boot + 59_999_999) && made.is_due(now.boot + 60_000_000));
+            assert_eq!(recovery(&made, "boot-1", now), Recovery::None);
+            let made = response(denied.clone(), State::Applied);
+            let again = Recovery::Again(NOW.boot + 60_000_000);
+            assert_eq!(recovery(&made, "boot-1", now), again);
+        }
+    }
+
+    #[test]
     fn a_restart_keeps_redoes_undoes_or_closes() {
         let file = File {
             inode: 1,

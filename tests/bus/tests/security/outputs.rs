@@ -1,6 +1,7 @@
 //! Alerts outside of the bus: a file of lines, figures for Prometheus, a collector that is slow, refuses or is away.
 
 use crate::stage::{RULE, Stage, Tested, alerts, exec};
+use futures_util::StreamExt;
 use quantumos_dbus::{Service1Proxy, path};
 use quantumos_harness::{SmallDisk, eventually};
 use quantumos_service::Running;
@@ -12,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 use zbus::Connection;
+use zbus::fdo::PropertiesProxy;
 
 /// Reads one request, answers it, and gives its head and its body; none where the other end is gone.
 async fn serve(
@@ -223,6 +225,75 @@ async fn a_collector_that_is_stuck_holds_nobody_up_and_drops_are_told() {
         (!problems.iter().any(|one| one.contains("collector"))).then_some(())
     })
     .await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn figures_stay_whole_on_a_full_disk_and_that_is_said_once() {
+    let stage = Stage::new(&[("netcat.yml", RULE)]);
+    let folder = stage.root.path().join("figures");
+    let Some(disk) = SmallDisk::mount(&folder, 64).unwrap() else {
+        return;
+    };
+    let mut settings = Settings::default();
+    settings.metrics.enabled = true;
+    settings.metrics.seconds = 1;
+    settings.metrics.path = "/figures/metrics.prom".into();
+    let (running, client) = started(&stage, settings).await;
+    let path = folder.join("metrics.prom");
+    let alerts_in = |text: &str| {
+        let name = "quantumos_security_alerts_standing ";
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|number| number.parse::<u32>().ok())
+    };
+    let now = || std::fs::read_to_string(&path).unwrap_or_default();
+    eventually("figures", async || {
+        (alerts_in(&now()) == Some(0)).then_some(())
+    })
+    .await;
+
+    let properties = PropertiesProxy::builder(&client)
+        .destination("org.quantumos.Security1")
+        .path(path::SECURITY)
+        .build()
+        .await
+        .unwrap();
+    let mut changes = properties.receive_properties_changed().await.unwrap();
+    let about = |problems: &[String]| problems.iter().any(|one| one.contains("metrics.prom"));
+    disk.fill().unwrap();
+    run(&stage, "unseen");
+    eventually("the full disk is told", async || {
+        about(&problems(&client).await).then_some(())
+    })
+    .await;
+    // Each try makes a draft and takes it away again, which the folder shows.
+    for _ in 0..2 {
+        let before = std::fs::metadata(&folder).unwrap().modified().unwrap();
+        eventually("another try", async || {
+            let now = std::fs::metadata(&folder).unwrap().modified().unwrap();
+            (now != before).then_some(())
+        })
+        .await;
+    }
+    let kept = now();
+    assert_eq!(alerts_in(&kept), Some(0), "the old file: {kept}");
+    assert!(kept.ends_with('\n'), "whole: {kept}");
+
+    disk.empty().unwrap();
+    eventually("the figures go on", async || {
+        (alerts_in(&now()) == Some(1)).then_some(())
+    })
+    .await;
+    let mut told = Vec::new();
+    while told.last() != Some(&false) {
+        let change = changes.next().await.unwrap();
+        let arguments = change.args().unwrap();
+        if let Some(problems) = arguments.changed_properties().get("Problems") {
+            let problems = Vec::<String>::try_from(problems.try_clone().unwrap()).unwrap();
+            told.push(about(&problems));
+        }
+    }
+    assert_eq!(told, [true, false], "once, and its end");
     running.stop().await;
 }
 
