@@ -2,9 +2,10 @@
 //! the tensors to its left and right are isometries.
 
 mod method;
+mod order;
 
 use super::decompose::{columns, orthonormal};
-use super::factor::{self, multiply, project};
+use super::factor::{self, Factors, multiply, project};
 use crate::ir::Gate;
 use crate::{C64, Error};
 
@@ -28,6 +29,8 @@ pub struct Chain {
     loose: bool,
     /// The centre was asked for: from here on there is one.
     centred: bool,
+    /// The next gate is to the left.
+    leftwards: bool,
     /// Something was cut off.
     cuts: bool,
     bond: usize,
@@ -82,6 +85,7 @@ impl Chain {
             centre: 0,
             loose: false,
             centred: false,
+            leftwards: false,
             cuts: false,
             bond: bond.max(1),
             distance: 0.0,
@@ -250,7 +254,9 @@ impl Chain {
 
     /// Applies a matrix to sites `first..first + count`; the first is the lowest bit.
     fn apply_at(&mut self, first: usize, count: usize, matrix: &crate::ir::Matrix) {
-        self.centre_on(first);
+        // Whichever of the sites is the centre, all of them together are.
+        let centre = if self.loose { first } else { self.centre };
+        self.centre_on(centre.clamp(first, first + count - 1));
         // All sites as one: left bond, bits from the first site on, right bond.
         let mut whole = self.sites[first].clone();
         let mut bits = 2;
@@ -284,23 +290,23 @@ impl Chain {
                 }
             }
         }
-        let (mut left, mut rest, mut width) = (whole.left, new, bits * whole.right);
-        self.work += PAIR + (rest.len() * (2 * left).min(width)) as u64;
+        self.work += PAIR + (new.len() * (2 * whole.left).min(bits * whole.right)) as u64;
+        whole.cells = new;
+        if count == 2 && self.leftwards {
+            self.part_leftwards(first, &whole);
+        } else {
+            self.part(first, count, whole);
+        }
+    }
+
+    /// Takes apart what sites are together, from the left; the last becomes the centre.
+    fn part(&mut self, first: usize, count: usize, whole: Site) {
+        let (mut left, mut rest) = (whole.left, whole.cells);
+        let mut width = whole.right << count;
         for site in first..first + count - 1 {
             width /= 2;
-            let parts = factor::cut(&rest, 2 * left, width, self.bond, self.cuts);
-            let parts = factor::cleared(parts, 2 * left, width);
+            let parts = self.parts(&rest, 2 * left, width);
             rest = parts.rest;
-            if parts.inner == self.bond {
-                // Its singular values were looked at, by many rotations.
-                self.work += 16 * (rest.len() * width) as u64;
-            }
-            if parts.lost > 0.0 {
-                self.cuts |= parts.inner == self.bond;
-                self.distance += (2.0 * parts.lost).sqrt();
-                let scale = 1.0 / (1.0 - parts.lost).sqrt();
-                rest.iter_mut().for_each(|x| *x *= scale);
-            }
             self.sites[site] = Site {
                 left,
                 right: parts.inner,
@@ -314,6 +320,40 @@ impl Chain {
             cells: rest,
         };
         self.centre = first + count - 1;
+    }
+
+    /// The same for two sites, from the right; the first becomes the centre.
+    fn part_leftwards(&mut self, first: usize, whole: &Site) {
+        let (rows, width) = (2 * whole.left, 2 * whole.right);
+        let parts = self.parts(&factor::adjoint(&whole.cells, rows, width), width, rows);
+        self.sites[first] = Site {
+            left: whole.left,
+            right: parts.inner,
+            cells: factor::adjoint(&parts.rest, parts.inner, rows),
+        };
+        self.sites[first + 1] = Site {
+            left: parts.inner,
+            right: whole.right,
+            cells: factor::adjoint(&parts.basis, width, parts.inner),
+        };
+        self.centre = first;
+    }
+
+    /// An isometry and what is left, within the bond; what that costs is added up.
+    fn parts(&mut self, cells: &[C64], rows: usize, width: usize) -> Factors {
+        let parts = factor::cut(cells, rows, width, self.bond, self.cuts);
+        let mut parts = factor::cleared(parts, rows, width);
+        if parts.inner == self.bond {
+            // Its singular values were looked at, by many rotations.
+            self.work += 16 * (parts.rest.len() * width) as u64;
+        }
+        if parts.lost > 0.0 {
+            self.cuts |= parts.inner == self.bond;
+            self.distance += (2.0 * parts.lost).sqrt();
+            let scale = 1.0 / (1.0 - parts.lost).sqrt();
+            parts.rest.iter_mut().for_each(|x| *x *= scale);
+        }
+        parts
     }
 
     fn exchange(&mut self, site: usize) {
@@ -336,7 +376,6 @@ impl Chain {
     }
 
     fn gate(&mut self, gate: &Gate) {
-        self.gates += 1;
         if gate.qubits.is_empty() {
             let phase = gate.target_matrix().at(0, 0);
             let centre = self.centre;

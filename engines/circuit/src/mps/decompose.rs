@@ -3,6 +3,9 @@
 
 use crate::C64;
 
+/// The part of a unit vector that is a direction of its own, squared, and no rounding.
+const APART: f64 = 1e-6;
+
 /// A matrix by its columns.
 pub type Columns = Vec<Vec<C64>>;
 
@@ -49,6 +52,24 @@ pub fn orthonormal(matrix: &Columns) -> Columns {
         }
     }
     basis
+}
+
+/// A unit vector without what lies along a basis, made a unit vector again; nothing where hardly anything is left.
+pub fn apart(mut vector: Vec<C64>, basis: &Columns) -> Option<Vec<C64>> {
+    // Twice is enough.
+    for _ in 0..2 {
+        for q in basis {
+            let along = dot(q, &vector);
+            vector.iter_mut().zip(q).for_each(|(v, q)| *v -= along * q);
+        }
+        let left = norm(&vector);
+        if left < APART {
+            return None;
+        }
+        let scale = 1.0 / left.sqrt();
+        vector.iter_mut().for_each(|v| *v *= scale);
+    }
+    Some(vector)
 }
 
 /// The left singular vectors of a matrix with their singular values squared, the largest first.

@@ -1,7 +1,7 @@
 //! Products and factors of the matrices that a chain is made of, given row by row: by the real methods where
 //! nothing has an imaginary part, else by the complex ones.
 
-use super::decompose::{Columns, columns, orthonormal, singular};
+use super::decompose::{Columns, apart, columns, orthonormal, singular};
 use super::eigen::eigenvectors;
 use super::real::{self, Rows, product, product_transposed};
 use crate::C64;
@@ -10,8 +10,6 @@ use crate::C64;
 const NOTHING: f64 = 1e-30;
 /// Below this part of the largest, eigenvalues of a square are looked for again.
 const SMALL: f64 = 1e-8;
-/// Where less is lost, even those are not precise enough to choose by.
-const PRECISE: f64 = 1e-21;
 
 /// Directions that are looked at for rounding, and the part of the whole that is rounding after some gates.
 const FEW: usize = 4;
@@ -44,6 +42,13 @@ fn real_rows(cells: &[C64], rows: usize, width: usize) -> Option<Rows> {
 fn complex(rows: &Rows) -> Vec<C64> {
     let cells = (0..rows.count).flat_map(|i| rows.row(i));
     cells.map(|&x| C64::new(x, 0.0)).collect()
+}
+
+/// The conjugate transpose of a matrix.
+pub fn adjoint(cells: &[C64], rows: usize, width: usize) -> Vec<C64> {
+    (0..width)
+        .flat_map(|c| (0..rows).map(move |r| cells[r * width + c].conj()))
+        .collect()
 }
 
 /// The product of two matrices.
@@ -138,36 +143,39 @@ pub fn right(cells: &[C64], rows: usize, width: usize) -> Factors {
 /// probably be cut off.
 pub fn cut(cells: &[C64], rows: usize, width: usize, most: usize, likely: bool) -> Factors {
     if let Some(matrix) = real_rows(cells, rows, width) {
-        if likely && let Some(factors) = cut_real(&matrix, most) {
-            return factors;
+        if likely && matrix.count.min(matrix.len) > most {
+            return cut_real(&matrix, most);
         }
         let basis = real::orthonormal(&matrix.transposed());
         if basis.count <= most {
             return left_real(&matrix, &basis, 0.0);
         }
-        if !likely && let Some(factors) = cut_real(&matrix, most) {
-            return factors;
-        }
-    } else {
-        let matrix = columns(cells, rows, width);
+        return cut_real(&matrix, most);
+    }
+    let matrix = columns(cells, rows, width);
+    if !likely || rows.min(width) <= most {
         let basis = orthonormal(&matrix);
         if basis.len() <= most {
             return left_complex(&matrix, &basis, rows, 0.0);
         }
     }
-    let matrix = columns(cells, rows, width);
+    if let Some((basis, lost)) = cut_complex(cells, rows, width, most) {
+        return left_complex(&matrix, &basis, rows, lost);
+    }
     let parts = singular(&matrix);
-    let total: f64 = parts.iter().map(|p| p.0).sum();
-    let wanted = parts.iter().take_while(|p| p.0 > NOTHING * total).count();
-    let lost = parts.iter().skip(most).map(|p| p.0).sum::<f64>() / total;
-    let keep = wanted.clamp(1, most);
+    let values: Vec<f64> = parts.iter().map(|p| p.0).collect();
+    let (keep, lost) = kept(&values, most);
     let basis: Columns = parts.into_iter().take(keep).map(|p| p.1).collect();
-    left_complex(
-        &matrix,
-        &basis,
-        rows,
-        if wanted > keep { lost } else { 0.0 },
-    )
+    left_complex(&matrix, &basis, rows, lost)
+}
+
+/// How many singular values (squared, the largest first) to keep, and the part of the whole that is lost.
+fn kept(values: &[f64], most: usize) -> (usize, f64) {
+    let total: f64 = values.iter().sum();
+    let wanted = values.iter().take_while(|v| **v > NOTHING * total).count();
+    let keep = wanted.clamp(1, most);
+    let lost = values[keep..].iter().map(|v| v.max(0.0)).sum::<f64>() / total;
+    (keep, if wanted > keep { lost } else { 0.0 })
 }
 
 /// Without the directions that rounding made, of a few: where a product stays a product, bonds of it would grow
@@ -192,26 +200,61 @@ pub fn cleared(factors: Factors, rows: usize, width: usize) -> Factors {
     }
 }
 
-/// By the eigenvectors of the matrix's square. Rounding hides eigenvalues below 1e-16 of the largest, so those
-/// below 1e-8 are looked for again by themselves. Nothing where even that is not precise enough.
-fn cut_real(matrix: &Rows, most: usize) -> Option<Factors> {
+/// By the eigenvectors of the matrix's square.
+fn cut_real(matrix: &Rows, most: usize) -> Factors {
+    let (values, basis) = graded(matrix);
+    let (keep, lost) = kept(&values, most);
+    left_real(matrix, &basis.part(0..keep), lost)
+}
+
+/// The same for a complex matrix, as a real one of twice the size, in which everything is there twice: the basis
+/// and what is lost. Nothing where rounding leaves it open which vectors belong together.
+fn cut_complex(cells: &[C64], rows: usize, width: usize, most: usize) -> Option<(Columns, f64)> {
+    let mut matrix = Rows::new(2 * rows, 2 * width);
+    for (r, row) in cells.chunks_exact(width).enumerate() {
+        for (c, x) in row.iter().enumerate() {
+            (matrix.row_mut(r)[c], matrix.row_mut(r)[width + c]) = (x.re, -x.im);
+            let lower = matrix.row_mut(rows + r);
+            (lower[c], lower[width + c]) = (x.im, x.re);
+        }
+    }
+    let (values, vectors) = graded(&matrix);
+    let once: Vec<f64> = values.iter().copied().step_by(2).collect();
+    let (keep, lost) = kept(&once, most);
+    let mut basis: Columns = Vec::with_capacity(keep);
+    for i in 0..vectors.count {
+        if basis.len() == keep {
+            break;
+        }
+        let (re, im) = vectors.row(i).split_at(rows);
+        let parts = re.iter().zip(im);
+        let found = parts.map(|(&re, &im)| C64::new(re, im)).collect();
+        basis.extend(apart(found, &basis));
+    }
+    (basis.len() == keep).then_some((basis, lost))
+}
+
+/// The eigenvectors of a matrix times its transpose, and the eigenvalues, the largest first. Rounding hides
+/// eigenvalues below 1e-16 of the largest, so those below 1e-8 are looked for again by themselves, and so on.
+fn graded(matrix: &Rows) -> (Vec<f64>, Rows) {
     let n = matrix.count;
-    if n.min(matrix.len) <= most {
-        return None;
-    }
     let (mut values, mut basis) = eigenvectors(product_transposed(matrix, matrix), n);
-    let large = values.partition_point(|&v| v > SMALL * values[0]);
-    if large < n {
-        let rest = basis.part(large..n);
+    let nothing = NOTHING * values.iter().sum::<f64>();
+    let mut first = 0;
+    loop {
+        let top = values[first];
+        let large = values[first..].partition_point(|&v| v > SMALL * top);
+        first += large.max(1);
+        if first >= n || top <= nothing {
+            return (values, basis);
+        }
+        let rest = basis.part(first..n);
         let image = product(&rest, matrix);
-        let (small, turned) = eigenvectors(product_transposed(&image, &image), n - large);
-        values.truncate(large);
+        let (small, turned) = eigenvectors(product_transposed(&image, &image), n - first);
+        values.truncate(first);
         values.extend(small);
-        basis.replace(large, &product(&turned, &rest));
+        basis.replace(first, &product(&turned, &rest));
     }
-    let total: f64 = values.iter().sum();
-    let lost = values[most..].iter().map(|v| v.max(0.0)).sum::<f64>() / total;
-    (lost > PRECISE).then(|| left_real(matrix, &basis.part(0..most), lost))
 }
 
 /// `basis^dagger * matrix`, row by row.
@@ -232,7 +275,7 @@ mod tests {
     use crate::rng::Rng;
 
     /// A matrix with singular values 1, 1/4, 1/16, ... down to where squares have long been rounding.
-    fn graded(n: usize, rng: &mut Rng) -> Rows {
+    fn geometric(n: usize, rng: &mut Rng) -> Rows {
         let mut left = real::orthonormal(&random(n, n, rng));
         let right = real::orthonormal(&random(n, n, rng));
         for i in 0..n {
@@ -245,9 +288,17 @@ mod tests {
     #[test]
     fn what_is_cut_off_is_the_smallest() {
         let mut rng = Rng::stream(9, 0);
-        for most in [2, 6, 11, 15] {
-            let matrix = graded(24, &mut rng);
-            let cells = complex(&matrix);
+        for (most, turned) in [2, 6, 11, 15, 18]
+            .into_iter()
+            .flat_map(|m| [(m, false), (m, true)])
+        {
+            let mut cells = complex(&geometric(24, &mut rng));
+            if turned {
+                // Phases of the rows and columns change no singular value.
+                for (i, cell) in cells.iter_mut().enumerate() {
+                    *cell *= C64::from_polar(1.0, ((i / 24) * (i / 24) + 3 * (i % 24)) as f64);
+                }
+            }
             for likely in [false, true] {
                 let factors = cut(&cells, 24, 24, most, likely);
                 assert_eq!(factors.inner, most);

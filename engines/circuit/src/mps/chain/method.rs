@@ -1,7 +1,8 @@
 //! A chain as a method: gates in order, measurement, samples, overlaps with Paulis.
 
+use super::order::Order;
 use super::{Chain, Site};
-use crate::ir::Gate;
+use crate::ir::{Gate, MATRIX_QUBITS_MAX};
 use crate::method::{Bits, Method};
 use crate::rng::Rng;
 use crate::{C64, Error, Watch};
@@ -24,22 +25,35 @@ impl Chain {
 impl Method for Chain {
     fn apply(&mut self, gates: &[&Gate], watch: &Watch) -> Result<(), Error> {
         watch.expect(gates.len() as u64);
-        for gate in gates {
+        let wide = gates
+            .iter()
+            .find(|gate| gate.qubits.len() > MATRIX_QUBITS_MAX);
+        if let Some(gate) = wide {
+            return Err(Error::Unsupported {
+                method: "the mps method",
+                what: format!(
+                    "apply {} to {} qubits at once",
+                    gate.name(),
+                    gate.qubits.len()
+                ),
+            });
+        }
+        let before = self.gates;
+        let mut order = Order::of(gates, &self.place);
+        for turn in 0..gates.len() {
             watch.check()?;
-            if gate.qubits.len() > crate::ir::MATRIX_QUBITS_MAX {
-                return Err(Error::Unsupported {
-                    method: "the mps method",
-                    what: format!(
-                        "apply {} to {} qubits at once",
-                        gate.name(),
-                        gate.qubits.len()
-                    ),
-                });
-            }
-            self.gate(gate);
+            let number = match &mut order {
+                Some(order) => order.take().unwrap_or(turn),
+                None => turn,
+            };
+            self.leftwards = order.as_ref().is_some_and(|order| order.leftwards);
+            self.gates = before + number + 1;
+            self.gate(gates[number]);
             self.within()?;
             watch.advance(1);
         }
+        self.leftwards = false;
+        self.gates = before + gates.len();
         Ok(())
     }
 
