@@ -110,16 +110,16 @@ static __always_inline void submit_action(struct scratch *scratch, __u32 class)
 		size = sizeof(*record);
 	switch (class) {
 	case EVENT_PRIVILEGE:
-		failed = bpf_ringbuf_output(&privilege_events, record, size, 0);
+		failed = bpf_ringbuf_output(&privilege_events, record, size, waking());
 		break;
 	case EVENT_FILE:
-		failed = bpf_ringbuf_output(&file_events, record, size, 0);
+		failed = bpf_ringbuf_output(&file_events, record, size, waking());
 		break;
 	case EVENT_SOCKET:
-		failed = bpf_ringbuf_output(&socket_events, record, size, 0);
+		failed = bpf_ringbuf_output(&socket_events, record, size, waking());
 		break;
 	default:
-		failed = bpf_ringbuf_output(&kernel_events, record, size, 0);
+		failed = bpf_ringbuf_output(&kernel_events, record, size, waking());
 	}
 	if (failed)
 		count(&lost, class);

@@ -39,7 +39,7 @@ static __always_inline void report_connect(const struct socket_address *address,
 	} else {
 		__builtin_memcpy(event->address, address->ipv6, sizeof(address->ipv6));
 	}
-	bpf_ringbuf_submit(event, 0);
+	bpf_ringbuf_submit(event, waking());
 }
 
 /* The peer that the socket itself has. */

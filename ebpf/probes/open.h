@@ -57,7 +57,7 @@ static __always_inline void report_open(const struct file *file, struct scratch 
 	length = PATH_LIMIT - 1 - start;
 	event->path_len = length;
 	bpf_probe_read_kernel(scratch->open.path, length, &buffer->data[start]);
-	if (bpf_ringbuf_output(&open_events, event, sizeof(*event) + length, 0))
+	if (bpf_ringbuf_output(&open_events, event, sizeof(*event) + length, waking()))
 		count(&lost, EVENT_OPEN);
 	return;
 filtered:

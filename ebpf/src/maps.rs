@@ -53,6 +53,23 @@ pub(crate) fn take_ring(ebpf: &mut Ebpf, class: Class) -> Result<RingBuf<MapData
     RingBuf::try_from(found).map_err(failed(map))
 }
 
+/// The map that says whether the reader looks by itself.
+const READER: &str = "reader";
+
+/// Has records wake the reader, or not.
+pub(crate) fn set_looking(ebpf: &mut Ebpf, looks: bool) -> Result<(), Error> {
+    let found = ebpf.map_mut(READER).ok_or(Error::Missing(READER))?;
+    let mut reader: Array<_, u32> = Array::try_from(found).map_err(failed(READER))?;
+    reader.set(0, u32::from(looks), 0).map_err(failed(READER))
+}
+
+/// Whether records wake the reader.
+pub(crate) fn is_looking(ebpf: &Ebpf) -> Result<bool, Error> {
+    let found = ebpf.map(READER).ok_or(Error::Missing(READER))?;
+    let reader: Array<_, u32> = Array::try_from(found).map_err(failed(READER))?;
+    Ok(reader.get(&0, 0).map_err(failed(READER))? != 0)
+}
+
 /// A counter of every class, summed over the CPUs.
 pub(crate) fn counters(ebpf: &Ebpf, map: &'static str) -> Result<BTreeMap<Class, u64>, Error> {
     let found = ebpf.map(map).ok_or(Error::Missing(map))?;

@@ -79,6 +79,7 @@ pub struct SecurityProbes {
     policy: Policy,
     expected: Expected,
     rings: Option<Rings>,
+    looking: bool,
 }
 
 impl SecurityProbes {
@@ -175,6 +176,7 @@ impl SecurityProbes {
             policy: Policy::default(),
             expected,
             rings: Some(rings),
+            looking: false,
         })
     }
 
@@ -187,6 +189,18 @@ impl SecurityProbes {
     /// The reading end; none the second time.
     pub fn take_rings(&mut self) -> Option<Rings> {
         self.rings.take()
+    }
+
+    /// While `looks`, events wake nobody: the reader drains its rings every now and then. Waking costs several times what
+    /// the event itself does. Once it is over, events from before may still lie in the rings: drain them.
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be changed.
+    pub fn set_looking(&mut self, looks: bool) -> Result<(), Error> {
+        maps::set_looking(&mut self.ebpf, looks)?;
+        self.looking = looks;
+        Ok(())
     }
 
     /// Events that found no room in their ring since the load, for each class.
@@ -330,6 +344,9 @@ impl SecurityProbes {
     /// When a map cannot be read.
     pub fn verify(&self) -> Result<Vec<String>, Error> {
         let mut found = self.expected.differences(&self.ebpf)?;
+        if maps::is_looking(&self.ebpf)? != self.looking {
+            found.push("the map reader was changed: events may wait to be read".to_owned());
+        }
         let opens = self.coverage.iter().find(|row| row.class == Class::Open);
         if opens.is_some_and(|row| row.state.delivers()) && !hooks::opens_fire(&self.ebpf)? {
             found.push("the probe of opens does not fire any more".to_owned());

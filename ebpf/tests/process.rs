@@ -5,11 +5,13 @@
 mod support;
 
 use std::ffi::OsString;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use quantumos_ebpf::{Class, Event, ExecEvent, ProcessKey, Settings};
 use support::{load, wait_for};
 
@@ -285,4 +287,37 @@ fn a_process_of_many_threads_ends_once() {
     let mut expected: Vec<_> = pids.iter().map(|pid| (*pid, 3)).collect();
     expected.sort_unstable();
     assert_eq!(ended, expected);
+}
+
+#[test]
+fn while_the_reader_looks_events_come_and_wake_nobody() {
+    let Some((mut probes, mut rings)) = load(&processes()) else {
+        return;
+    };
+    let run = || {
+        let mut child = Command::new("/bin/true").spawn().expect("spawn");
+        child.wait().expect("wait");
+        child.id()
+    };
+    let ready = |rings: &quantumos_ebpf::Rings, within: u16| {
+        let mut descriptors = [PollFd::new(rings.as_fd(), PollFlags::POLLIN)];
+        poll(&mut descriptors, PollTimeout::from(within)).expect("poll") > 0
+    };
+    probes.set_looking(true).expect("the map");
+    // What woke before that is taken; then all is quiet, whatever this host does.
+    while ready(&rings, 0) || rings.drain(1024, &mut |_| {}).more {
+        rings.drain(1024, &mut |_| {});
+    }
+    let pid = run();
+    assert!(!ready(&rings, 0), "woken");
+    let mut seen = false;
+    rings.drain(8192, &mut |event| {
+        seen |= matches!(&event, Event::Exit(exit) if exit.context.process.pid == pid);
+    });
+    assert!(seen, "its end is there all the same");
+    assert_eq!(probes.verify().expect("maps"), Vec::<String>::new());
+    probes.set_looking(false).expect("the map");
+    rings.drain(8192, &mut |_| {});
+    run();
+    assert!(ready(&rings, 10_000), "not woken");
 }

@@ -21,6 +21,7 @@ pub mod follower;
 pub mod journal;
 mod judge;
 pub mod keeper;
+mod looks;
 pub mod mask;
 pub mod message;
 pub mod meter;

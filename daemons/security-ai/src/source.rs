@@ -26,6 +26,11 @@ pub trait EventSource: Send {
     fn descriptor(&self) -> BorrowedFd<'_>;
     /// Hands over up to `max` events of each class; whether there may be more.
     fn drain(&mut self, max: usize, take: &mut dyn FnMut(Event)) -> bool;
+    /// While `looks`, events don't make the descriptor readable; whether that can be had.
+    fn set_looking(&mut self, looks: bool) -> bool {
+        let _ = looks;
+        false
+    }
     /// What was counted.
     ///
     /// # Errors
@@ -127,6 +132,12 @@ impl EventSource for Kernel {
 
     fn drain(&mut self, max: usize, take: &mut dyn FnMut(Event)) -> bool {
         self.rings.drain(max, take).more
+    }
+
+    fn set_looking(&mut self, looks: bool) -> bool {
+        let done = self.probes.set_looking(looks);
+        done.inspect_err(|error| tracing::warn!(%error, "events go on waking the thread"))
+            .is_ok()
     }
 
     fn counters(&self) -> Result<Counters, String> {

@@ -8,6 +8,7 @@ use crate::care::Care;
 use crate::clock::boot_time;
 use crate::detector::{Detector, Ruling};
 use crate::follower::{self, Follower, Said};
+use crate::looks::{Looks, TICK, Turn};
 use crate::message::Message;
 use crate::recorder;
 use crate::source::{Counters, EventSource};
@@ -103,6 +104,8 @@ pub fn start(
         check: None,
         failing: false,
         care: Care::new(limits),
+        looks: Looks::default(),
+        more: false,
     };
     let thread = std::thread::Builder::new()
         .name("events".into())
@@ -123,6 +126,9 @@ struct Watcher {
     check: Option<Instant>,
     failing: bool,
     care: Care,
+    looks: Looks,
+    /// The last drain left something.
+    more: bool,
 }
 
 impl Watcher {
@@ -152,14 +158,20 @@ impl Watcher {
                     &self.output,
                     &mut self.care,
                 );
-                source.drain(BATCH, &mut |event| {
+                let mut events = 0;
+                let more = source.drain(BATCH, &mut |event| {
+                    events += 1;
                     care.count(&event);
                     detector.take(&event, &mut |alert| {
                         // Fails only when the daemon is stopping.
                         let _ = output.blocking_send(Output::Alert(Box::new(alert)));
                     });
                 });
-                self.check.get_or_insert_with(|| Instant::now() + CHECK);
+                self.more = more;
+                self.look(events);
+                if events > 0 {
+                    self.check.get_or_insert_with(|| Instant::now() + CHECK);
+                }
             }
             if self.check.is_some_and(|due| due <= Instant::now()) {
                 self.check = None;
@@ -176,6 +188,18 @@ impl Watcher {
         }
     }
 
+    /// Has events wake this thread, or looks for them by itself, by how many there were.
+    fn look(&mut self, events: usize) {
+        let done = match self.looks.found(events, Instant::now()) {
+            Turn::Stay => true,
+            Turn::Look => self.source.set_looking(true),
+            Turn::Wait => self.source.set_looking(false),
+        };
+        if !done {
+            self.looks.refuse();
+        }
+    }
+
     /// Whether there are events, and whether there are commands.
     fn wait(&mut self) -> Result<(bool, bool), Errno> {
         let check = self
@@ -183,7 +207,11 @@ impl Watcher {
             .map(|due| due.saturating_duration_since(Instant::now()));
         let windows = self.detector.windows().and_then(|windows| windows.due());
         let windows = windows.map(|due| Duration::from_nanos(due.saturating_sub(boot_time())));
-        let timeout = match check.into_iter().chain(windows).min() {
+        let looks = self.looks.is_due();
+        // Below, one is added to what is left.
+        let look = looks.then_some(TICK.saturating_sub(Duration::from_millis(1)));
+        let timeout = match check.into_iter().chain(windows).chain(look).min() {
+            _ if self.more => PollTimeout::ZERO,
             Some(left) => {
                 let left = left + Duration::from_millis(1);
                 PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
@@ -205,7 +233,8 @@ impl Watcher {
         {
             return Err(Errno::EBADF);
         }
-        Ok((ready(&descriptors[0]), ready(&descriptors[1])))
+        let events = ready(&descriptors[0]) || looks || self.more;
+        Ok((events, ready(&descriptors[1])))
     }
 
     /// Follows the journal if the rules in force need it, else not.
