@@ -4,7 +4,10 @@
 use std::{fs, sync::LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use security_ai::{book::{Book, Entry}, store::Store};
+use security_ai::{
+    book::{Book, Entry},
+    store::Store,
+};
 
 static FOLDER: LazyLock<tempfile::TempDir> =
     LazyLock::new(|| tempfile::tempdir().expect("a directory"));

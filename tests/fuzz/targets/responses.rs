@@ -42,7 +42,10 @@ fuzz_target!(|bytes: &[u8]| {
     let mut first = read();
     let (responses, next, dues, mark) = all(&first);
     assert!(responses.iter().all(|response| response.id < next));
-    assert!(dues.iter().all(|due| due.number >= mark.recorded && due.number < mark.next));
+    assert!(
+        dues.iter()
+            .all(|due| due.number >= mark.recorded && due.number < mark.next)
+    );
     let page = Page {
         responses: responses.clone(),
         next,
