@@ -1,9 +1,11 @@
 //! What a run has done so far, as lines of text that somebody stores: a run of the same circuit that is given
 //! them goes on from there. Shots have random streams of their own, so the result is the same.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The most shots of a run that keeps what it has done.
 const SHOTS_MAX: usize = 1 << 20;
@@ -25,18 +27,72 @@ struct Alike {
     off: f64,
 }
 
-/// Shots of an earlier run, and those of this one that nobody has stored yet.
+/// A point of a sweep and what came of it, its numbers by their bits.
+#[derive(Debug, Serialize, Deserialize)]
+struct Point {
+    point: usize,
+    result: Value,
+}
+
+/// Shots, or points of a sweep, of an earlier run, and those of this one that nobody has stored yet.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     earlier: Mutex<Vec<Ended>>,
     fresh: Mutex<Vec<Ended>>,
+    earlier_points: Mutex<BTreeMap<usize, Value>>,
+    fresh_points: Mutex<Vec<String>>,
+}
+
+/// What marks the bits of a number among texts; results have no such text.
+const BITS: char = '~';
+
+/// The same with each number that is not whole as its bits: a decimal text read again may be the number beside it.
+fn by_bits(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(number) => Value::String(format!("{BITS}{:x}", number.to_bits())),
+            None => value.clone(),
+        },
+        Value::Array(list) => list.iter().map(by_bits).collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| (name.clone(), by_bits(value)))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
+/// Back again; nothing for what `by_bits` does not make.
+fn from_bits(value: Value) -> Option<Value> {
+    Some(match value {
+        Value::Number(number) if number.is_f64() => return None,
+        Value::String(text) => match text.strip_prefix(BITS) {
+            Some(bits) => {
+                let number = f64::from_bits(u64::from_str_radix(bits, 16).ok()?);
+                Value::Number(serde_json::Number::from_f64(number)?)
+            }
+            None => Value::String(text),
+        },
+        Value::Array(list) => Value::Array(list.into_iter().map(from_bits).collect::<Option<_>>()?),
+        Value::Object(members) => {
+            let members = members.into_iter();
+            let members = members.map(|(name, value)| Some((name, from_bits(value)?)));
+            Value::Object(members.collect::<Option<_>>()?)
+        }
+        other => other,
+    })
 }
 
 impl Kept {
     /// From the lines of an earlier run. A line that is cut or is no such line is left out.
     pub(crate) fn new(lines: &[String]) -> Self {
         let mut earlier = Vec::new();
+        let mut points = BTreeMap::new();
         for line in lines {
+            if let Ok(Point { point, result }) = serde_json::from_str(line) {
+                points.extend(from_bits(result).map(|result| (point, result)));
+                continue;
+            }
             let groups: Vec<Alike> = serde_json::from_str(line).unwrap_or_default();
             for Alike { bits, shots, off } in groups {
                 earlier.extend(shots.into_iter().map(|number| (number, bits.clone(), off)));
@@ -47,7 +103,8 @@ impl Kept {
         }
         Self {
             earlier: Mutex::new(earlier),
-            fresh: Mutex::default(),
+            earlier_points: Mutex::new(points),
+            ..Self::default()
         }
     }
 
@@ -74,12 +131,32 @@ impl Kept {
         fresh.extend_from_slice(shots);
     }
 
+    /// What came of a point in an earlier run; once.
+    pub(crate) fn earlier_point(&self, point: usize) -> Option<Value> {
+        let earlier = self.earlier_points.lock();
+        earlier
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&point)
+    }
+
+    /// This point is done. What is too long for a line is not kept.
+    pub(crate) fn add_point(&self, point: usize, result: &Value) {
+        let result = by_bits(result);
+        if let Ok(line) = serde_json::to_string(&Point { point, result })
+            && line.len() <= LINE_BYTES
+        {
+            let fresh = self.fresh_points.lock();
+            fresh.unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    }
+
     /// What was done since this was asked before, as lines to store.
     pub(crate) fn lines(&self) -> Vec<String> {
         let fresh = self.fresh.lock();
         let mut fresh = std::mem::take(&mut *fresh.unwrap_or_else(PoisonError::into_inner));
         fresh.sort_by(|a, b| (&a.1, a.2.to_bits(), a.0).cmp(&(&b.1, b.2.to_bits(), b.0)));
-        let mut lines = Vec::new();
+        let points = self.fresh_points.lock();
+        let mut lines = std::mem::take(&mut *points.unwrap_or_else(PoisonError::into_inner));
         let (mut groups, mut shots, mut bytes): (Vec<Alike>, usize, usize) = (Vec::new(), 0, 0);
         for (number, bits, off) in fresh {
             if shots >= LINE_SHOTS || bytes + 32 * bits.len() > LINE_BYTES {

@@ -6,6 +6,7 @@ mod running;
 
 use quantumos_circuit::ir::{Channel, Circuit};
 use quantumos_circuit::run::{Choice, Outcome, Request, run};
+use quantumos_circuit::task::Task;
 use quantumos_circuit::{Error, Watch};
 use running::{request, three};
 
@@ -80,4 +81,40 @@ fn lines_that_make_no_sense_do_no_harm() {
     let watch = Watch::keeping(&lines.map(str::to_owned));
     let got = run(&circuit(), &asked(2), &watch).unwrap();
     assert_eq!(got.memory, whole().memory);
+}
+
+#[test]
+fn a_sweep_goes_on_at_the_points_that_are_missing() {
+    let text = "OPENQASM 3.0; include \"stdgates.inc\"; input float a; qubit[4] q;
+        for int i in [0:3] { ry((i + 1) * a) q[i]; } cx q[0], q[1]; crx(0.3) q[1], q[2];";
+    let points = 40;
+    let task = Task {
+        circuit: text.to_owned(),
+        observables: vec!["ZZZZ + 0.3*X1".to_owned()],
+        amplitudes: vec!["0101".to_owned()],
+        shots: Some(50),
+        per_shot: true,
+        sweep: [(
+            "a".to_owned(),
+            (0..points).map(|i| 0.1 * f64::from(i)).collect(),
+        )]
+        .into(),
+        ..Task::default()
+    };
+    let run = |watch: &Watch, threads: usize| {
+        let ready = task.ready(threads, 1 << 28).unwrap();
+        ready.run(watch).unwrap()
+    };
+    let first = Watch::keeping(&[]);
+    let whole = run(&first, 2);
+    let mut lines = first.fresh();
+    assert_eq!(lines.len(), points as usize);
+    // Lost, cut, of a point that there is not, and of other inputs: those are run again.
+    lines.truncate(30);
+    lines[3].truncate(40);
+    lines[4] = lines[4].replacen("\"point\":", "\"point\":9", 1);
+    lines[5] = lines[5].replacen("\"inputs\":{\"a\":\"~", "\"inputs\":{\"a\":\"~1", 1);
+    let later = Watch::keeping(&lines);
+    assert!(run(&later, 2) == whole, "another result");
+    assert_eq!(later.fresh().len(), 13);
 }

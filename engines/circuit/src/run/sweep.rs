@@ -107,8 +107,8 @@ impl Sweep {
         fit.min(self.request.threads).min(self.ways.len()).max(1)
     }
 
-    /// Runs all points, that many side by side, and makes something of each: `then` is given the point's
-    /// number, its outcome, and the request with the point's share of threads and memory.
+    /// Runs all points, that many side by side, but for those that are `known`, and makes something of each: `then`
+    /// is given the point's number, its outcome, and the request with the point's share of threads and memory.
     ///
     /// # Errors
     /// That of the first point that has one, and what `then` says.
@@ -117,6 +117,7 @@ impl Sweep {
         values: Values<'_>,
         together: usize,
         watch: &Watch,
+        known: impl Fn(usize) -> Option<T> + Sync,
         then: impl Fn(usize, Outcome, &Request, &Watch) -> Result<T, Error> + Sync,
     ) -> Result<Vec<T>, Error> {
         let together = together.clamp(1, self.ways.len().max(1));
@@ -135,10 +136,13 @@ impl Sweep {
                     break;
                 }
                 let part = watch.part();
+                let run = || {
+                    let outcome = self.one(point, &values(point), &share, &part)?;
+                    then(point, outcome, &share, &part)
+                };
                 let result = part
                     .check()
-                    .and_then(|()| self.one(point, &values(point), &share, &part))
-                    .and_then(|outcome| then(point, outcome, &share, &part));
+                    .and_then(|()| known(point).map_or_else(run, Ok));
                 if result.is_err() {
                     // Points before this one are under way already, those after it do not matter.
                     next.store(self.ways.len(), Ordering::Relaxed);
@@ -213,7 +217,6 @@ pub fn sweep(
 ) -> Result<Vec<Outcome>, Error> {
     let at = |point: usize| values.get(point).cloned().unwrap_or_default();
     let sweep = Sweep::plan(circuit, request, values.len(), &at)?;
-    sweep.each(&at, sweep.together(0), watch, |_, outcome, _, _| {
-        Ok(outcome)
-    })
+    let done = |_, outcome, _: &Request, _: &Watch| Ok(outcome);
+    sweep.each(&at, sweep.together(0), watch, |_| None, done)
 }
