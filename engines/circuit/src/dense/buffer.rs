@@ -24,14 +24,20 @@ impl<T: Copy> Buffer<T> {
     /// That many numbers, all of them zero bits.
     pub fn zeroed(len: usize) -> Result<Self, Error> {
         let bytes = len.saturating_mul(size_of::<T>()).max(1);
-        let whole = bytes.saturating_add(HUGE);
+        let large = bytes >= HUGE;
+        // Small ones are touched all over at once: a fault for every page would take longer than the work.
+        let (whole, populate) = if large {
+            (bytes.saturating_add(HUGE), 0)
+        } else {
+            (bytes, libc::MAP_POPULATE)
+        };
         // SAFETY: a fresh private mapping; nothing else knows its address.
         let start = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
                 whole,
                 libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | populate,
                 -1,
                 0,
             )
@@ -44,8 +50,9 @@ impl<T: Copy> Buffer<T> {
                 advice: "the kernel refuses the memory".to_owned(),
             });
         }
-        let aligned = start.cast::<u8>().wrapping_add(start.align_offset(HUGE));
-        if bytes >= HUGE {
+        let mut aligned = start.cast::<u8>();
+        if large {
+            aligned = aligned.wrapping_add(start.align_offset(HUGE));
             // SAFETY: the range lies in the mapping; a refusal only costs speed.
             unsafe { libc::madvise(aligned.cast(), bytes, libc::MADV_HUGEPAGE) };
         }
