@@ -15,6 +15,8 @@ use quantumos_ebpf::{
 use crate::fire::Range;
 use crate::support;
 
+/// What the line has that says that the first programs are loaded.
+pub const LOADED: &str = ": loaded in ";
 /// The line that says that all went well.
 pub const GOOD: &str = "guest: all is well";
 
@@ -115,10 +117,7 @@ fn pass(name: &str, security_hooks: bool, function_hooks: bool) -> bool {
             return false;
         }
     };
-    println!(
-        "guest: {name}: loaded in {} ms",
-        started.elapsed().as_millis()
-    );
+    println!("guest: {name}{LOADED}{} ms", started.elapsed().as_millis());
     let mut good = true;
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("release");
     let old = release.starts_with("5.");
