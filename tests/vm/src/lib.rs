@@ -92,6 +92,22 @@ pub fn settle(guest: &Guest) -> Result<(), GuestError> {
         .map(drop)
 }
 
+/// Fails where a unit has failed. The scope of a login is none of what is tested: on a starved guest a login has ended
+/// before systemd has made its scope.
+///
+/// # Errors
+/// The failed units, or the guest is gone.
+pub fn nothing_failed(guest: &Guest) -> Outcome {
+    let failed = guest.shell("systemctl --failed --no-legend --plain")?;
+    let failed: Vec<&str> = failed
+        .lines()
+        .filter(|unit| !(unit.starts_with("session-") && unit.contains(".scope ")))
+        .collect();
+    ensure(failed.is_empty(), || {
+        format!("failed units:\n{}", failed.join("\n"))
+    })
+}
+
 /// Kills a daemon outright and waits until another process of it is active and has its name.
 ///
 /// # Errors

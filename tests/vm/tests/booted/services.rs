@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use quantumos_dbus::SERVICES;
-use quantumos_vm::{Bus, Outcome, ensure, kill_and_await};
+use quantumos_vm::{Bus, Outcome, ensure, kill_and_await, nothing_failed};
 
 use crate::GUEST;
 
 #[test]
 fn nothing_has_failed() {
     GUEST.scenario(|guest| {
-        let failed = guest.shell("systemctl --failed --no-legend --plain")?;
-        ensure(failed.is_empty(), || format!("failed units:\n{failed}"))?;
+        nothing_failed(guest)?;
         let state = guest.shell("systemctl is-system-running")?;
         ensure(state == "running", || format!("the system is {state}"))
     });
@@ -120,7 +119,7 @@ fn a_killed_daemon_comes_back() {
         for service in &SERVICES {
             kill_and_await(guest, service)?;
         }
-        nothing_left_failed(guest)
+        nothing_failed(guest)
     });
 }
 
@@ -191,9 +190,4 @@ fn a_watcher_sees_a_daemon_go_and_come() {
         }
         Err("the watcher saw no change of owner".into())
     });
-}
-
-fn nothing_left_failed(guest: &quantumos_harness::Guest) -> Outcome {
-    let failed = guest.shell("systemctl --failed --no-legend --plain")?;
-    ensure(failed.is_empty(), || format!("failed units:\n{failed}"))
 }

@@ -3,7 +3,7 @@
 
 use quantumos_dbus::{SERVICES, bus_name, path};
 use quantumos_harness::{Guest, guest::Options};
-use quantumos_vm::{Bus, Outcome, Shared, ensure, image, settle};
+use quantumos_vm::{Bus, Outcome, Shared, ensure, image, nothing_failed, settle};
 
 static GUEST: Shared = Shared::new();
 
@@ -47,8 +47,7 @@ fn keys_and_alerts_survive_a_reboot_and_a_power_cut() {
         ensure(protection == "tpm", || {
             format!("protection is {protection}")
         })?;
-        let failed = guest.shell("systemctl --failed --no-legend --plain")?;
-        ensure(failed.is_empty(), || format!("failed units:\n{failed}"))
+        nothing_failed(guest)
     });
 }
 
