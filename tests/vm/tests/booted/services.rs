@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quantumos_dbus::SERVICES;
-use quantumos_vm::{Bus, Outcome, ensure, kill_and_await, nothing_failed};
+use quantumos_vm::{Bus, ensure, kill_and_await, nothing_failed};
 
 use crate::GUEST;
 
