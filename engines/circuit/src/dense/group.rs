@@ -169,10 +169,10 @@ pub fn find(steps: &[Option<Step>], lanes: u64, inside: u64, cost: &Cost) -> Fou
                 .iter()
                 .flatten()
                 .any(|s| s.selects() & mixes != 0);
-            match &steps[first] {
-                Some(Step::Turn(..)) => Found::Phases(all_phases(steps)),
-                _ if waits => Found::Phases(all_phases(steps)),
-                _ => Found::Step(first),
+            if waits {
+                Found::Phases(all_phases(steps))
+            } else {
+                Found::Step(first)
             }
         }
     }

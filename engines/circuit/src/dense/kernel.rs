@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code)]
 
-use super::lanes::{Lanes, Real, Work};
+use super::lanes::{Lanes, Real, Work, times};
 use super::matrix::Combine;
 use super::pass::Pass;
 use super::phases::{MIDDLE, Phases, Single, vectors};
@@ -166,6 +166,22 @@ impl Runs {
     }
 }
 
+/// Where each cell of a group is from its first, and all bits of the cell number that make the difference.
+#[inline(always)]
+pub fn offsets<const C: usize>(cells: &[u32], stride: usize) -> ([usize; C], usize) {
+    let mut offsets = [0usize; C];
+    let mut bits = 0;
+    for (i, &bit) in cells.iter().enumerate() {
+        bits |= 1 << bit;
+        for (o, offset) in offsets.iter_mut().enumerate() {
+            if o >> i & 1 == 1 {
+                *offset |= (1 << bit) * stride;
+            }
+        }
+    }
+    (offsets, bits)
+}
+
 #[inline(always)]
 unsafe fn sweep<T: Real, V: Lanes<T>, const C: usize, const S: usize, const REAL: bool>(
     c: &Combine<T>,
@@ -173,16 +189,8 @@ unsafe fn sweep<T: Real, V: Lanes<T>, const C: usize, const S: usize, const REAL
     cells: usize,
 ) {
     let stride = 2 * T::LANES;
-    let mut offsets = [0usize; C];
-    let mut fixed = c.controls;
-    for (i, &bit) in c.cells.iter().enumerate() {
-        fixed |= 1 << bit;
-        for (o, offset) in offsets.iter_mut().enumerate() {
-            if o >> i & 1 == 1 {
-                *offset |= (1 << bit) * stride;
-            }
-        }
-    }
+    let (offsets, bits) = offsets::<C>(&c.cells, stride);
+    let fixed = bits | c.controls;
     let mut masks = [0usize; S];
     masks.copy_from_slice(&c.exchanges[..S]);
     let k = c.coefficients.as_ptr();
@@ -239,11 +247,10 @@ unsafe fn sweep<T: Real, V: Lanes<T>, const C: usize, const S: usize, const REAL
 unsafe fn turn<T: Real, V: Lanes<T>>(cell: *mut T, re: V, im: V) {
     // SAFETY: the caller hands over a cell.
     unsafe {
-        let (x, y) = (V::load(cell), V::load(cell.add(T::LANES)));
-        let new_x = im.neg_mul_add(y, re.mul(x));
-        let new_y = im.mul_add(x, re.mul(y));
-        new_x.store(cell);
-        new_y.store(cell.add(T::LANES));
+        let old = (V::load(cell), V::load(cell.add(T::LANES)));
+        let (x, y) = times::<T, V>((re, im), old);
+        x.store(cell);
+        y.store(cell.add(T::LANES));
     }
 }
 
@@ -258,8 +265,6 @@ unsafe fn phases<T: Real, V: Lanes<T>>(p: &Phases<T>, tile: *mut T, outer: u64) 
     if p.linear.is_empty() && p.table.is_empty() {
         return;
     }
-    let mut rows = Vec::new();
-    p.rows(outer, &mut rows);
     // SAFETY: the rows' cells are in the tile; the table has a cell for each of a row.
     unsafe {
         if p.linear.is_empty() {
@@ -273,8 +278,7 @@ unsafe fn phases<T: Real, V: Lanes<T>>(p: &Phases<T>, tile: *mut T, outer: u64) 
             }
             return;
         }
-        let mut rows = Vec::new();
-        p.rows(outer, &mut rows);
+        let rows = p.rows(outer);
         let columns = (middle_bits + lane_bits + 1) as usize;
         for (row, factors) in rows.chunks(columns).enumerate() {
             if p.table.is_empty() && factors.iter().all(|f| *f == C64::ONE) {
@@ -284,11 +288,6 @@ unsafe fn phases<T: Real, V: Lanes<T>>(p: &Phases<T>, tile: *mut T, outer: u64) 
             turn_row::<T, V>(&p.table, base, p.shape, factors);
         }
     }
-}
-
-#[inline(always)]
-fn times<T: Real, V: Lanes<T>>((a, b): (V, V), (x, y): (V, V)) -> (V, V) {
-    (b.neg_mul_add(y, a.mul(x)), b.mul_add(x, a.mul(y)))
 }
 
 /// Multiplies a row of cells by the phases that its bits have.

@@ -48,6 +48,12 @@ pub trait Lanes<T>: Copy {
     fn exchanged(self, mask: usize) -> Self;
 }
 
+/// The products of complex numbers, each given as its real and its imaginary parts.
+#[inline(always)]
+pub fn times<T, V: Lanes<T>>((a, b): (V, V), (x, y): (V, V)) -> (V, V) {
+    (b.neg_mul_add(y, a.mul(x)), b.mul_add(x, a.mul(y)))
+}
+
 /// Lanes as an array, for processors without wide vectors.
 #[derive(Clone, Copy)]
 pub struct Plain<T, const N: usize>([T; N]);

@@ -89,12 +89,11 @@ impl<T: Real> Phases<T> {
     }
 
     /// For each row, the phase of the row and of each low bit, for the tile at these outer wires.
-    pub fn rows(&self, outer: u64, out: &mut Vec<C64>) {
+    pub fn rows(&self, outer: u64) -> Vec<C64> {
         let columns = (self.shape[1] + self.shape[2] + 1) as usize;
         let bits = self.shape[0] as usize;
         let rows = 1usize << bits;
-        out.clear();
-        out.resize(rows * columns, C64::ONE);
+        let mut out = vec![C64::ONE; rows * columns];
         let mut steps = vec![C64::ONE; bits * columns];
         let here = |term: &&Linear| term.outer & outer == term.outer;
         for term in self.linear.iter().filter(here) {
@@ -120,6 +119,7 @@ impl<T: Real> Phases<T> {
                 }
             }
         }
+        out
     }
 }
 

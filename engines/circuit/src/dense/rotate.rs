@@ -3,8 +3,8 @@
 
 #![allow(unsafe_code)]
 
-use super::kernel::Runs;
-use super::lanes::{Lanes, Real};
+use super::kernel::{Runs, offsets};
+use super::lanes::{Lanes, Real, times};
 use super::turns::{Factors, Turns};
 
 /// Does one sweep over a tile of so many cells.
@@ -31,16 +31,7 @@ unsafe fn sweep<T: Real, V: Lanes<T>, const C: usize>(
     cells: usize,
 ) {
     let stride = 2 * T::LANES;
-    let mut offsets = [0usize; C];
-    let mut fixed = 0;
-    for (i, &bit) in turns.cells.iter().enumerate() {
-        fixed |= 1 << bit;
-        for (o, offset) in offsets.iter_mut().enumerate() {
-            if o >> i & 1 == 1 {
-                *offset |= (1 << bit) * stride;
-            }
-        }
-    }
+    let (offsets, fixed) = offsets::<C>(&turns.cells, stride);
     let mut from = [0usize; C];
     for (i, from) in from.iter_mut().enumerate() {
         *from = offsets[i ^ turns.exchanged];
@@ -131,9 +122,7 @@ unsafe fn multiply<T: Real, V: Lanes<T>, const C: usize>(
                 let at = factors.values.as_ptr().add(i * 2 * T::LANES);
                 (V::load(at), V::load(at.add(T::LANES)))
             };
-            let (x, y) = (re[i], im[i]);
-            re[i] = b.neg_mul_add(y, a.mul(x));
-            im[i] = b.mul_add(x, a.mul(y));
+            (re[i], im[i]) = times::<T, V>((a, b), (re[i], im[i]));
         }
     }
 }
