@@ -121,12 +121,7 @@ async fn a_restart_loses_nothing_and_numbers_go_on() {
     bytes.extend_from_slice(b"{\"raised\":{\"id\":9");
     std::fs::write(&file, bytes).unwrap();
 
-    // The first daemon's connection still has its objects; the second is served on another bus.
-    let second = Stage {
-        bus: PrivateBus::start().unwrap(),
-        root: stage.root,
-        source: stage.source,
-    };
+    let second = stage.moved();
     let client = second.bus.connect().await.unwrap();
     let running = second.serve(Settings::default()).await;
     assert_eq!(alerts(&client).await, [format!("{}/2", path::ALERTS)]);

@@ -7,7 +7,7 @@ use quantumos_dbus::{
 };
 use quantumos_ebpf::{Context as EventContext, Event, ExecEvent, ProcessKey};
 use quantumos_harness::bus::die_with_parent;
-use quantumos_harness::{FakePolkit, PrivateBus, contract, eventually};
+use quantumos_harness::{FakePolkit, contract, eventually};
 use security_ai::Settings;
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
@@ -238,12 +238,7 @@ async fn what_holds_a_process_ends_with_it_also_while_the_daemon_is_away() {
         victim.0.kill().unwrap();
         victim.killed();
     }
-    // The first daemon's connection still has its objects; the second is served on another bus.
-    let second = Stage {
-        bus: PrivateBus::start().unwrap(),
-        root: stage.root,
-        source: stage.source,
-    };
+    let second = stage.moved();
     let client = second.bus.connect().await.unwrap();
     let running = second.serve(Settings::default()).await;
     for (path, state) in frozen.iter().zip(["ended", "ended", "undone"]) {
@@ -276,12 +271,7 @@ async fn a_restart_forgets_nothing_that_is_frozen() {
     gone.0.kill().unwrap();
     gone.0.wait().unwrap();
 
-    // The first daemon's connection still has its objects; the second is served on another bus.
-    let second = Stage {
-        bus: PrivateBus::start().unwrap(),
-        root: stage.root,
-        source: stage.source,
-    };
+    let second = stage.moved();
     let client = second.bus.connect().await.unwrap();
     let running = second.serve(Settings::default()).await;
     let one = response(&client, &of_kept).await;

@@ -159,6 +159,14 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// The same on another bus, for the next daemon: the connection of the one before still has its objects.
+    pub fn moved(self) -> Self {
+        Self {
+            bus: PrivateBus::start().unwrap(),
+            ..self
+        }
+    }
+
     pub fn new(rules: &[(&str, &str)]) -> Self {
         let root = tempfile::tempdir().unwrap();
         let source = Given::new();
