@@ -11,6 +11,7 @@ mod fuse;
 mod group;
 mod kernel;
 pub(crate) mod lanes;
+mod left;
 mod matrix;
 mod observe;
 mod pass;

@@ -22,23 +22,39 @@ pub enum Step {
     Many(Matrix, Vec<u32>, u64),
 }
 
+/// The wires that a step is on, as masks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wires {
+    /// Those on which it does more than multiply by phases.
+    pub mixes: u64,
+    /// Those that only select.
+    pub selects: u64,
+}
+
 impl Step {
+    /// The wires that it is on.
+    #[inline]
+    pub fn wires(&self) -> Wires {
+        let (mixes, selects) = match self {
+            Self::Turn(_, q) => (1 << q, 0),
+            Self::Phase(mask, _) => (0, *mask),
+            Self::One(_, q, controls) => (1 << q, *controls),
+            Self::Two(_, [a, b], controls) => ((1 << a) | (1 << b), *controls),
+            Self::Many(_, on, controls) => (on.iter().fold(0, |m, q| m | (1 << q)), *controls),
+        };
+        Wires { mixes, selects }
+    }
+
     /// Wires on which it does more than multiply by phases.
+    #[inline]
     pub fn mixes(&self) -> u64 {
-        match self {
-            Self::Turn(_, q) | Self::One(_, q, _) => 1 << q,
-            Self::Two(_, [a, b], _) => (1 << a) | (1 << b),
-            Self::Many(_, on, _) => on.iter().fold(0, |m, q| m | (1 << q)),
-            Self::Phase(..) => 0,
-        }
+        self.wires().mixes
     }
 
     /// Wires that only select.
+    #[inline]
     pub fn selects(&self) -> u64 {
-        match self {
-            Self::Turn(..) => 0,
-            Self::One(_, _, c) | Self::Two(_, _, c) | Self::Many(_, _, c) | Self::Phase(c, _) => *c,
-        }
+        self.wires().selects
     }
 }
 
@@ -127,7 +143,7 @@ impl<'a> Fuser<'a> {
     }
 
     fn push(&mut self, step: Step) {
-        let (mixes, selects) = (step.mixes(), step.selects());
+        let Wires { mixes, selects } = step.wires();
         self.steps.push(step);
         let index = self.steps.len();
         for q in bits(mixes | selects) {

@@ -3,7 +3,8 @@
 
 use smallvec::SmallVec;
 
-use super::fuse::{Step, bits, controlled, embed, exchanged, identity4, times4};
+use super::fuse::{Step, Wires, bits, controlled, embed, exchanged, identity4, times4};
+use super::left::Left;
 use crate::C64;
 
 /// Steps that are looked at after the last that could be taken.
@@ -180,13 +181,15 @@ pub fn find(steps: &[Option<Step>], lanes: u64, inside: u64, cost: &Cost) -> Fou
 
 /// Every phase that no step before it hinders.
 fn all_phases(steps: &[Option<Step>]) -> Vec<usize> {
-    let mut mixed = 0;
+    let mut left = Left::default();
     let mut taken = Vec::new();
     for (i, step) in steps.iter().enumerate() {
-        match step {
-            Some(Step::Phase(mask, _)) if mask & mixed == 0 => taken.push(i),
-            Some(step) => mixed |= step.mixes(),
-            None => {}
+        let Some(step) = step else { continue };
+        let on = step.wires();
+        if on.mixes == 0 && left.allows(on) {
+            taken.push(i);
+        } else {
+            left.leave(on);
         }
     }
     taken
@@ -235,15 +238,17 @@ fn sets(steps: &[Option<Step>], lanes: u64, inside: u64) -> SmallVec<[Set; 8]> {
 fn group(steps: &[Option<Step>], lanes: u64, set: &[u32], cost: &Cost) -> Group {
     let inside = set.iter().fold(lanes, |m, w| m | (1 << w));
     let mut group = Group::default();
-    let (mut left_mixes, mut left_selects, mut turned) = (0u64, 0u64, 0u64);
+    let (mut left, mut turned) = (Left::default(), 0u64);
     // For each wire: the slot after its last rotation, and the last slot of its phases.
     let (mut after, mut last) = ([0u8; 64], [0u8; 64]);
     let (mut straddles, mut idle) = (false, 0);
     for (i, step) in steps.iter().enumerate() {
         let Some(step) = step else { continue };
         idle += 1;
+        let on = step.wires();
+        let free = left.allows(on);
         match step {
-            Step::Phase(mask, _) if mask & left_mixes == 0 && mask & !inside == 0 => {
+            Step::Phase(mask, _) if free && mask & !inside == 0 => {
                 let wires = || bits(*mask);
                 let slot = wires().map(|w| after[w]).max().unwrap_or_default();
                 wires().for_each(|w| last[w] = last[w].max(slot));
@@ -251,10 +256,8 @@ fn group(steps: &[Option<Step>], lanes: u64, set: &[u32], cost: &Cost) -> Group 
                 idle = 0;
                 continue;
             }
-            Step::Phase(mask, _) => straddles |= mask & turned != 0 && mask & left_mixes == 0,
-            Step::Turn(_, q)
-                if inside >> q & 1 == 1 && (left_mixes | left_selects) >> q & 1 == 0 =>
-            {
+            Step::Phase(mask, _) => straddles |= free && mask & turned != 0,
+            Step::Turn(_, q) if free && inside >> q & 1 == 1 => {
                 let wire = *q as usize;
                 let stage = group.cells.len();
                 let lane = lanes >> q & 1 == 1 && group.lanes.len() < LANES;
@@ -274,9 +277,8 @@ fn group(steps: &[Option<Step>], lanes: u64, set: &[u32], cost: &Cost) -> Group 
             }
             _ => {}
         }
-        left_mixes |= step.mixes();
-        left_selects |= step.selects();
-        if idle == AHEAD || inside & !(left_mixes | left_selects) == 0 {
+        left.leave(on);
+        if idle == AHEAD || left.touches_all(inside) {
             break;
         }
     }
@@ -308,7 +310,8 @@ fn pair(steps: &[Option<Step>], first: usize, inside: u64, cost: &Cost) -> Optio
     let own = wires;
     // Rotations of one wire look for the other in a phase or step that both are in.
     for step in near {
-        let all = step.mixes() | step.selects();
+        let on = step.wires();
+        let all = on.mixes | on.selects;
         if wires.count_ones() == 1 && all & own != 0 && (all | own).count_ones() == 2 {
             wires |= all;
         }
@@ -319,12 +322,13 @@ fn pair(steps: &[Option<Step>], first: usize, inside: u64, cost: &Cost) -> Optio
     if wires.count_ones() > 2 || wires & !inside != 0 {
         return None;
     }
-    let (mut taken, mut left_mixes, mut left_selects) = (SmallVec::new(), 0u64, 0u64);
+    let (mut taken, mut left) = (SmallVec::new(), Left::default());
     let (mut worth, mut idle, mut straddles, mut mixing) = (0.0, 0, false, 0);
     for (i, step) in steps.iter().enumerate() {
         let Some(step) = step else { continue };
-        let (mixes, selects) = (step.mixes(), step.selects());
-        let free = mixes & (left_mixes | left_selects) == 0 && selects & left_mixes == 0;
+        let on = step.wires();
+        let Wires { mixes, selects } = on;
+        let free = left.allows(on);
         let fits = match step {
             Step::Two(_, _, controls) => *controls == 0,
             Step::Many(..) => false,
@@ -343,10 +347,9 @@ fn pair(steps: &[Option<Step>], first: usize, inside: u64, cost: &Cost) -> Optio
             continue;
         }
         straddles |= free && mixes == 0 && selects & wires != 0 && mixing > 0;
-        left_mixes |= mixes;
-        left_selects |= selects;
+        left.leave(on);
         idle += 1;
-        if idle == AHEAD || wires & !(left_mixes | left_selects) == 0 {
+        if idle == AHEAD || left.touches_all(wires) {
             break;
         }
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::fuse::{Step, bits};
 use super::lanes::Real;
+use super::left::Left;
 use super::tile::{TileOp, compile};
 
 /// The lowest wires that every tile has, so that it is copied in runs of 2^LOW amplitudes.
@@ -56,20 +57,17 @@ pub fn plan<T: Real>(steps: Vec<Step>, wires: u32, zero: &mut u64) -> Vec<Pass<T
 fn choose(rest: &mut VecDeque<Step>, wires: u32, size: u32) -> (u64, Vec<Step>) {
     let all = (1u64 << wires) - 1;
     let mut inside: u64 = (1u64 << LOW.min(size)) - 1;
-    // Wires on which something left behind mixes, or selects.
-    let (mut left_mixes, mut left_selects) = (0u64, 0u64);
+    let mut left = Left::default();
     let (mut now, mut later) = (Vec::new(), Vec::new());
     while let Some(step) = rest.pop_front() {
-        let (mixes, selects) = (step.mixes(), step.selects());
-        let free = mixes & (left_mixes | left_selects) == 0 && selects & left_mixes == 0;
-        if free && (mixes == 0 || (inside | mixes).count_ones() <= size) {
-            inside |= mixes;
+        let on = step.wires();
+        if left.allows(on) && (on.mixes == 0 || (inside | on.mixes).count_ones() <= size) {
+            inside |= on.mixes;
             now.push(step);
         } else {
-            left_mixes |= mixes;
-            left_selects |= selects;
+            left.leave(on);
             later.push(step);
-            if left_mixes == all || later.len() == WAITING {
+            if left.mixes_all(all) || later.len() == WAITING {
                 break;
             }
         }
