@@ -18,7 +18,7 @@ use crate::response::clerk::{Clerk, SharedDues};
 use crate::response::facts::Host;
 use crate::response::hands::Hands;
 use crate::response::history::History;
-use crate::response::responder::{self, Order, Responder, SharedHistory};
+use crate::response::responder::{self, Listener, Order, Responder, SharedHistory};
 use crate::response::slots::Slots;
 use crate::scorer::Scorer;
 use crate::settings::Settings;
@@ -263,18 +263,20 @@ impl SecurityAi {
         let dues = SharedDues::new(dues);
         said.iter()
             .for_each(|sentence| tracing::warn!("{sentence}"));
+        let history = SharedHistory::new(history);
+        let systemd = Systemd::new(&connection);
         let responder = Responder {
             connection: connection.clone(),
             authority: authority.clone(),
             status: status.clone(),
-            history: SharedHistory::new(history),
+            history: history.clone(),
             store: tokio::sync::Mutex::new(Some(responses)),
             dues: dues.clone(),
             book: book.clone(),
             journal: Mutex::new(Journal::new(surroundings.journal)),
             hands: Hands {
                 proc: proc.clone(),
-                systemd: Systemd::new(&connection),
+                systemd: systemd.clone(),
                 probes: commander.clone(),
             },
             host,
@@ -286,6 +288,7 @@ impl SecurityAi {
             targets: Mutex::default(),
             slots: Slots::default(),
             watched: Mutex::default(),
+            units: Listener::start(systemd, history, orders.clone()),
         };
         let clerk = Clerk {
             connection: connection.clone(),

@@ -23,4 +23,5 @@ pub mod record;
 pub mod responder;
 pub mod settings;
 pub mod slots;
+mod still;
 pub mod store;

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use zbus::{Connection, OwnedObjectPath, OwnedVariant, Variant, fdo};
+use futures_util::{Stream, StreamExt, stream};
+use zbus::{Connection, Message, MessageStream, OwnedObjectPath, OwnedVariant, Variant, fdo};
 
 /// Longest wait for systemd.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -11,7 +12,16 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const NAME: &str = "org.freedesktop.systemd1";
 const PATH: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+/// What it calls a second subscription, which is as good as the first.
+const TWICE: &str = "org.freedesktop.systemd1.AlreadySubscribed";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+/// The interface that units of all kinds have.
+pub const UNIT: &str = "org.freedesktop.systemd1.Unit";
+/// What tells that a unit has changed or gone.
+const CHANGES: [&str; 2] = [
+    "type='signal',sender='org.freedesktop.systemd1',interface='org.freedesktop.systemd1.Manager',member='UnitRemoved'",
+    "type='signal',sender='org.freedesktop.systemd1',interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',arg0='org.freedesktop.systemd1.Unit'",
+];
 
 /// Talks to the system's manager.
 #[derive(Debug, Clone)]
@@ -48,6 +58,43 @@ impl Systemd {
     /// When there is none or systemd does not answer.
     pub async fn unit(&self, unit: &str) -> Result<OwnedObjectPath, SystemdError> {
         self.manager("GetUnit", &(unit,)).await
+    }
+
+    /// The object of a unit, which is loaded if it is not: what was set on a unit with a file stays when it is unloaded.
+    ///
+    /// # Errors
+    /// When there is no such unit, or systemd does not answer.
+    pub async fn load(&self, unit: &str) -> Result<OwnedObjectPath, SystemdError> {
+        let object = self.manager("LoadUnit", &(unit,)).await?;
+        let state = self.property(&object, UNIT, "LoadState").await?;
+        match String::try_from(state).as_deref() {
+            Ok("not-found") => Err(SystemdError::NoSuchUnit),
+            _ => Ok(object),
+        }
+    }
+
+    /// The object paths of units (see [`unit_path`]) as they change or go, from now on. All units are in it, those too
+    /// that are there still: when systemd reloads its units it says of each that it goes. It has to be read all the
+    /// time, or it holds up what else comes over the connection.
+    ///
+    /// # Errors
+    /// When the bus or systemd refuses.
+    pub async fn changes(
+        &self,
+    ) -> Result<impl Stream<Item = String> + Send + Unpin + use<>, SystemdError> {
+        let mut streams = Vec::new();
+        for rule in CHANGES {
+            let listening = MessageStream::for_match_rule(rule, &self.connection, None).await;
+            streams.push(listening.map_err(|error| refusal("AddMatch", &error))?);
+        }
+        // To nobody systemd sends nothing.
+        match self.manager("Subscribe", &()).await {
+            Err(SystemdError::Refused(reason)) if reason.contains(TWICE) => {}
+            other => other?,
+        }
+        let messages = stream::select_all(streams);
+        let unit_of = |message: zbus::Result<Message>| changed(&message.ok()?);
+        Ok(messages.filter_map(move |message| std::future::ready(unit_of(message))))
     }
 
     /// A property of an object of systemd's.
@@ -130,6 +177,31 @@ pub fn unit_interface(unit: &str) -> Option<&'static str> {
     }
 }
 
+/// The object path of a unit.
+#[must_use]
+pub fn unit_path(unit: &str) -> String {
+    let mut path = format!("{PATH}/unit/");
+    for (index, byte) in unit.bytes().enumerate() {
+        if byte.is_ascii_alphabetic() || (byte.is_ascii_digit() && index > 0) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("_{byte:02x}"));
+        }
+    }
+    path
+}
+
+/// The unit that a signal is about.
+fn changed(message: &Message) -> Option<String> {
+    let header = message.header();
+    let path = header.path()?.as_str();
+    if header.member()?.as_str() != "UnitRemoved" {
+        return Some(path.to_owned());
+    }
+    let (_, unit): (String, OwnedObjectPath) = message.body().deserialize().ok()?;
+    Some(unit.to_string())
+}
+
 fn refusal(method: &str, error: &zbus::Error) -> SystemdError {
     match error {
         zbus::Error::MethodError(name, ..)
@@ -156,4 +228,35 @@ fn no_answer(error: &fdo::Error) -> bool {
             | fdo::Error::TimedOut(_)
             | fdo::Error::Disconnected(_)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_escaped_as_systemd_does() {
+        for (unit, path) in [
+            ("web.service", "web_2eservice"),
+            ("-.slice", "_2d_2eslice"),
+            ("modprobe@drm.service", "modprobe_40drm_2eservice"),
+            ("1a2.scope", "_31a2_2escope"),
+        ] {
+            assert_eq!(unit_path(unit), format!("{PATH}/unit/{path}"));
+        }
+    }
+
+    #[test]
+    fn a_change_is_of_the_object_and_a_removal_of_the_one_it_names() {
+        let web = OwnedObjectPath::try_from(unit_path("web.service")).unwrap();
+        let signal = |path, member| Message::signal(path, "org.example.Any", member);
+        let removed = signal(PATH, "UnitRemoved");
+        let removed = removed.build(&("web.service", &web)).unwrap();
+        assert_eq!(changed(&removed).as_deref(), Some(web.as_str()));
+        let other = signal(web.as_str(), "PropertiesChanged");
+        let other = other.build(&()).unwrap();
+        assert_eq!(changed(&other).as_deref(), Some(web.as_str()));
+        let odd = signal(PATH, "UnitRemoved").build(&(7_u32,)).unwrap();
+        assert_eq!(changed(&odd), None);
+    }
 }

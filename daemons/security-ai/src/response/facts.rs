@@ -83,9 +83,15 @@ impl Host {
     pub fn unit(&self, name: &str, control_group: &str) -> UnitFacts {
         UnitFacts {
             name: name.to_owned(),
-            groups: groups(&self.groups, control_group),
+            groups: self.groups(control_group),
             processes: self.processes_of(name),
         }
+    }
+
+    /// The numbers of a unit's control groups. `control_group` is what systemd says of it.
+    #[must_use]
+    pub fn groups(&self, control_group: &str) -> Vec<u64> {
+        groups(&self.groups, control_group)
     }
 
     /// Who calls, by the number the bus gives.

@@ -9,17 +9,17 @@ use crate::watcher::{Command, Commander};
 use nix::libc::{AF_INET, AF_INET6};
 use nix::poll::{PollFd, PollFlags, poll};
 use quantumos_ebpf::Denial;
-use quantumos_service::systemd::{Systemd, SystemdError, unit_interface};
+use quantumos_service::systemd::{Systemd, SystemdError, UNIT, unit_interface};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
-use zbus::Variant;
+use zbus::{OwnedObjectPath, OwnedVariant, Variant};
 
 /// How long the end of a process that was killed is waited for, in milliseconds.
 const DYING: u16 = 5000;
 /// Networks as systemd has them: family, address, bits.
-type Networks = Vec<(i32, Vec<u8>, u32)>;
+pub(super) type Networks = Vec<(i32, Vec<u8>, u32)>;
 
 /// Why something was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,32 +72,40 @@ impl Hands {
                 quota,
                 io_weight,
             } => {
-                let mut before = Vec::new();
+                let object = self.systemd.unit(unit).await?;
+                let mut before = self.kind(&object).await?;
                 for (property, set) in [("CPUQuotaPerSecUSec", *quota), ("IOWeight", *io_weight)] {
                     before.push(Before::Number {
                         property: property.into(),
-                        was: self.number(unit, property).await?,
+                        was: self.number(&object, unit, property).await?,
                         set,
                     });
                 }
                 Ok(before)
             }
             Act::Isolate(unit) => {
-                let mut before = Vec::new();
+                let object = self.systemd.unit(unit).await?;
+                let mut before = self.kind(&object).await?;
                 for property in ["IPAddressDeny", "IPAddressAllow"] {
-                    let was = self.property(unit, property).await?;
-                    let was = Networks::try_from(was).map_err(|_| {
-                        Trouble::Refused(format!("{property} of {unit} is no list of networks"))
-                    })?;
                     before.push(Before::Networks {
                         property: property.into(),
-                        was,
+                        was: self.networks(&object, unit, property).await?,
                     });
                 }
                 Ok(before)
             }
             _ => Ok(Vec::new()),
         }
+    }
+
+    /// Whether what is set on a unit goes with it.
+    async fn kind(&self, object: &OwnedObjectPath) -> Result<Vec<Before>, Trouble> {
+        let transient = self.systemd.property(object, UNIT, "Transient").await?;
+        let is_transient = bool::try_from(transient).unwrap_or(false);
+        Ok(is_transient
+            .then_some(Before::Transient)
+            .into_iter()
+            .collect())
     }
 
     /// Does it; gives what there is to say about that, or nothing.
@@ -112,25 +120,23 @@ impl Hands {
                     Before::Number { property, set, .. } => {
                         Some((property.as_str(), Variant::from(*set)))
                     }
-                    Before::Networks { .. } => None,
+                    Before::Networks { .. } | Before::Transient => None,
                 });
                 self.set(unit, properties.collect()).await
             }
             Act::Isolate(unit) => {
-                let any: Networks = vec![(AF_INET, vec![0; 4], 0), (AF_INET6, vec![0; 16], 0)];
                 // What is allowed goes before what is denied, so nothing may be allowed.
                 let properties = vec![
                     ("IPAddressAllow", Variant::from(Networks::new())),
                     ("IPAddressDeny", Variant::from(Networks::new())),
-                    ("IPAddressDeny", Variant::from(any)),
+                    ("IPAddressDeny", Variant::from(everything())),
                 ];
                 self.set(unit, properties).await
             }
             Act::FreezeUnit(unit) => self.unit_call("FreezeUnit", unit).await,
             Act::KillUnit(unit) => {
-                let body = (unit.as_str(), "all", Signal::KILL.as_raw());
-                self.systemd.manager::<_, ()>("KillUnit", &body).await?;
-                Ok(String::new())
+                self.let_die(unit).await;
+                self.signal(unit, Signal::KILL).await
             }
             Act::StopProcess(identity) => {
                 send(&hold(&self.proc, *identity)?, Signal::STOP)?;
@@ -185,11 +191,13 @@ impl Hands {
     }
 
     async fn restore_numbers(&self, unit: &str, before: &[Before]) -> Result<String, Trouble> {
+        // With a file it keeps what was set on it when it is not loaded.
+        let object = self.systemd.load(unit).await?;
         let (mut back, mut left) = (Vec::new(), Vec::new());
         for before in before {
             if let Before::Number { property, was, set } = before {
                 // What somebody else has set since is theirs.
-                if self.number(unit, property).await? == *set {
+                if self.number(&object, unit, property).await? == *set {
                     back.push((property.as_str(), Variant::from(*was)));
                 } else {
                     left.push(property.as_str());
@@ -208,20 +216,73 @@ impl Hands {
         ))
     }
 
-    async fn property(&self, unit: &str, name: &str) -> Result<zbus::OwnedVariant, Trouble> {
+    async fn property(
+        &self,
+        object: &OwnedObjectPath,
+        unit: &str,
+        name: &str,
+    ) -> Result<OwnedVariant, Trouble> {
         let interface = unit_interface(unit)
             .ok_or_else(|| Trouble::Refused(format!("{unit} has no {name}")))?;
-        let object = self.systemd.unit(unit).await?;
-        Ok(self.systemd.property(&object, interface, name).await?)
+        Ok(self.systemd.property(object, interface, name).await?)
     }
 
-    async fn number(&self, unit: &str, name: &str) -> Result<u64, Trouble> {
-        let value = self.property(unit, name).await?;
+    pub(super) async fn number(
+        &self,
+        object: &OwnedObjectPath,
+        unit: &str,
+        name: &str,
+    ) -> Result<u64, Trouble> {
+        let value = self.property(object, unit, name).await?;
         u64::try_from(value).map_err(|_| Trouble::Refused(format!("{name} of {unit} is no number")))
+    }
+
+    pub(super) async fn networks(
+        &self,
+        object: &OwnedObjectPath,
+        unit: &str,
+        name: &str,
+    ) -> Result<Networks, Trouble> {
+        let value = self.property(object, unit, name).await?;
+        Networks::try_from(value)
+            .map_err(|_| Trouble::Refused(format!("{name} of {unit} is no list of networks")))
+    }
+
+    pub(super) async fn text(
+        &self,
+        object: &OwnedObjectPath,
+        interface: &str,
+        name: &str,
+    ) -> Result<String, Trouble> {
+        let value = self.systemd.property(object, interface, name).await?;
+        String::try_from(value).map_err(|_| Trouble::Refused(format!("{name} is no text")))
     }
 
     async fn set(&self, unit: &str, values: Vec<(&str, Variant<'_>)>) -> Result<String, Trouble> {
         self.systemd.set_properties(unit, values).await?;
+        Ok(String::new())
+    }
+
+    /// Thaws a unit that is frozen, and none of its processes runs an instruction. A unit that died frozen stays so for
+    /// systemd, which then neither thaws nor starts it.
+    async fn let_die(&self, unit: &str) {
+        let thawed = async {
+            let object = self.systemd.unit(unit).await?;
+            if self.text(&object, UNIT, "FreezerState").await? == "running" {
+                return Ok(String::new());
+            }
+            self.signal(unit, Signal::STOP).await?;
+            self.unit_call("ThawUnit", unit).await
+        };
+        // It dies all the same.
+        if let Err(trouble) = thawed.await {
+            tracing::debug!(unit, reason = Trouble::text(&trouble), "it was not thawed");
+        }
+    }
+
+    async fn signal(&self, unit: &str, signal: Signal) -> Result<String, Trouble> {
+        let body = (unit, "all", signal.as_raw());
+        self.systemd.manager::<_, ()>("KillUnit", &body).await?;
         Ok(String::new())
     }
 
@@ -253,6 +314,11 @@ impl Hands {
         done.unwrap_or_else(|| Err("the thread that holds the probes has ended".into()))
             .map_err(Trouble::Refused)
     }
+}
+
+/// All networks.
+pub(super) fn everything() -> Networks {
+    vec![(AF_INET, vec![0; 4], 0), (AF_INET6, vec![0; 16], 0)]
 }
 
 /// The entries of the policy that an act makes.

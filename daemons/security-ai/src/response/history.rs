@@ -92,6 +92,12 @@ impl History {
         self.all().filter(|response| response.state.holds())
     }
 
+    /// Those that hold a unit, with its name.
+    pub fn of_units(&self) -> impl Iterator<Item = (u64, &str)> {
+        self.in_force()
+            .filter_map(|held| Some((held.id, held.unit()?)))
+    }
+
     /// The one that does this already.
     #[must_use]
     pub fn doing(&self, act: &Act) -> Option<&Response> {

@@ -18,7 +18,7 @@ pub enum State {
     Undone,
     /// Undone when its time was over.
     Expired,
-    /// What it was done to is not there any more.
+    /// Nothing is left of it: what it was done to is not there any more, or is without it.
     Ended,
     /// It could not be done.
     Failed,
@@ -93,7 +93,7 @@ pub struct About {
     pub evidence: String,
 }
 
-/// A property of a unit as it was, and as it was set.
+/// What a unit was like, and how it was set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Before {
     /// A number.
@@ -112,6 +112,8 @@ pub enum Before {
         /// As it was.
         was: Vec<(i32, Vec<u8>, u32)>,
     },
+    /// It is transient: what is set on it goes with it, while a unit with a file has it again when it is back.
+    Transient,
 }
 
 /// A response. Times are in microseconds.
@@ -211,6 +213,18 @@ impl Response {
         }
     }
 
+    /// The unit without which nothing of it is left.
+    #[must_use]
+    pub fn unit(&self) -> Option<&str> {
+        let unit = match &self.act {
+            Act::Throttle { unit, .. } | Act::FreezeUnit(unit) | Act::Isolate(unit) => unit,
+            Act::DenyGroups(_) => &self.about.unit,
+            Act::DenyFile { groups, .. } if !groups.is_empty() => &self.about.unit,
+            _ => return None,
+        };
+        (!unit.is_empty()).then_some(unit)
+    }
+
     /// Whether its time is over.
     #[must_use]
     pub fn is_due(&self, boot: u64) -> bool {
@@ -221,7 +235,7 @@ impl Response {
 /// What a start of the daemon has to do about a response that held when the last one ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recovery {
-    /// Nothing: it holds by itself, or it is over.
+    /// Nothing: it holds by itself.
     None,
     /// It holds only while the daemon does: do it again, with this deadline.
     Again(u64),
@@ -231,12 +245,9 @@ pub enum Recovery {
     Over(State, &'static str),
 }
 
-/// What to do about a response after a restart, in the boot `boot`.
+/// What to do about a response that held after a restart, in the boot `boot`.
 #[must_use]
 pub fn recovery(response: &Response, boot: &str, now: Now) -> Recovery {
-    if !response.state.holds() {
-        return Recovery::None;
-    }
     let same_boot = response.boot == boot;
     match (&response.act, response.state) {
         (Act::DenyFile { .. } | Act::DenyGroups(_), _) if same_boot => {
@@ -339,14 +350,12 @@ pub(crate) mod tests {
                 "boot-2",
                 Box::new(over(State::Ended)),
             ),
-            (frozen(), State::Undone, "boot-2", is(Recovery::None)),
             (
                 killed(),
                 State::Applying,
                 "boot-1",
                 Box::new(over(State::Failed)),
             ),
-            (killed(), State::Done, "boot-1", is(Recovery::None)),
             (
                 denied(&[7]),
                 State::Applied,

@@ -10,8 +10,10 @@ mod on_record;
 mod publish;
 mod recover;
 mod undo;
+mod units;
 
 pub use dispatch::run;
+pub use units::Listener;
 
 use super::automatic::{Grades, Pace};
 use super::clerk::SharedDues;
@@ -105,6 +107,8 @@ pub enum Order {
     Recorded(u64, u64, oneshot::Sender<()>),
     /// The process that this response holds has ended.
     Gone(u64),
+    /// The unit that this response holds may have gone.
+    Look(u64),
     /// End.
     Stop(oneshot::Sender<()>),
 }
@@ -131,8 +135,10 @@ pub struct Responder {
     /// Whose turn it is with a target.
     pub(crate) targets: Mutex<Lanes>,
     pub(crate) slots: Slots,
-    /// Who waits for the end of processes that are held.
+    /// What is waited for, of what is held.
     pub(crate) watched: Mutex<gone::Watched>,
+    /// Who waits for the end of units that are held.
+    pub(crate) units: Listener,
 }
 
 /// Why a plan was not carried out.

@@ -12,6 +12,7 @@ mod on_record;
 mod outputs;
 mod policy;
 mod responses;
+mod responses_ends;
 mod responses_units;
 mod service;
 mod stage;

@@ -4,6 +4,7 @@ use quantumos_harness::PrivateBus;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
+use zbus::object_server::SignalEmitter;
 use zbus::{Connection, OwnedObjectPath, OwnedVariant};
 
 /// Not set, as systemd says it.
@@ -21,6 +22,11 @@ pub struct Unit {
     pub allow: Networks,
     pub frozen: bool,
     pub killed: u32,
+    /// Without a file, so that nothing is left of it when it is not loaded.
+    pub transient: bool,
+    pub loaded: bool,
+    /// Its state, in systemd's word.
+    pub active: &'static str,
 }
 
 impl Default for Unit {
@@ -32,6 +38,9 @@ impl Default for Unit {
             allow: Vec::new(),
             frozen: false,
             killed: 0,
+            transient: true,
+            loaded: true,
+            active: "active",
         }
     }
 }
@@ -48,6 +57,8 @@ pub struct State {
     pub gates: BTreeMap<String, Arc<Semaphore>>,
     /// The calls that change units, in the order in which they began and ended.
     pub calls: Vec<String>,
+    /// Whether somebody wants signals; there are none before.
+    pub subscribed: bool,
 }
 
 pub struct FakeSystemd {
@@ -56,7 +67,7 @@ pub struct FakeSystemd {
 }
 
 struct Manager(Arc<Mutex<State>>);
-struct UnitObject(String);
+struct UnitObject(String, Arc<Mutex<State>>);
 struct Service(String, Arc<Mutex<State>>);
 
 fn path(unit: &str) -> OwnedObjectPath {
@@ -86,12 +97,34 @@ impl Manager {
     fn get_unit(&self, name: &str) -> Result<OwnedObjectPath, Answer> {
         let state = self.0.lock().unwrap();
         let name = state.aliases.get(name).map_or(name, String::as_str);
-        if state.units.contains_key(name) {
-            Ok(path(name))
-        } else {
-            Err(Answer::NoSuchUnit(format!("Unit {name} not loaded.")))
+        match state.units.get(name) {
+            Some(unit) if unit.loaded => Ok(path(name)),
+            _ => Err(Answer::NoSuchUnit(format!("Unit {name} not loaded."))),
         }
     }
+
+    /// Gives a path for any name, as systemd does.
+    fn load_unit(&self, name: &str) -> OwnedObjectPath {
+        if let Some(unit) = self.0.lock().unwrap().units.get_mut(name) {
+            unit.loaded = true;
+        }
+        path(name)
+    }
+
+    fn subscribe(&self) -> Result<(), Answer> {
+        let mut state = self.0.lock().unwrap();
+        if std::mem::replace(&mut state.subscribed, true) {
+            return Err(Answer::AlreadySubscribed("Client is subscribed.".into()));
+        }
+        Ok(())
+    }
+
+    #[zbus(signal)]
+    async fn unit_removed(
+        emitter: &SignalEmitter<'_>,
+        id: &str,
+        unit: OwnedObjectPath,
+    ) -> zbus::Result<()>;
 
     fn set_unit_properties(
         &self,
@@ -134,12 +167,20 @@ impl Manager {
     }
 
     fn thaw_unit(&self, name: &str) -> Result<(), Answer> {
+        let dead = |unit: &Unit| !unit.loaded || unit.active != "active";
+        if self.0.lock().unwrap().units.get(name).is_some_and(dead) {
+            return Err(Answer::UnitMasked("Unit is not active".into()));
+        }
         self.change("thaw", name, |unit| unit.frozen = false)
     }
 
     fn kill_unit(&self, name: &str, whom: &str, signal: i32) -> Result<(), Answer> {
-        assert_eq!((whom, signal), ("all", 9));
-        self.change("kill", name, |unit| unit.killed += 1)
+        assert_eq!(whom, "all");
+        match signal {
+            9 => self.change("kill", name, |unit| unit.killed += 1),
+            19 => self.change("stop", name, |_| {}),
+            other => panic!("signal {other}"),
+        }
     }
 }
 
@@ -150,6 +191,7 @@ enum Answer {
     ZBus(zbus::Error),
     NoSuchUnit(String),
     UnitMasked(String),
+    AlreadySubscribed(String),
 }
 
 #[zbus::interface(name = "org.freedesktop.systemd1.Unit")]
@@ -158,11 +200,36 @@ impl UnitObject {
     fn id(&self) -> String {
         self.0.clone()
     }
+
+    #[zbus(property)]
+    fn transient(&self) -> bool {
+        read(&self.1, &self.0, |unit| unit.transient)
+    }
+
+    #[zbus(property)]
+    fn load_state(&self) -> &'static str {
+        "loaded"
+    }
+
+    #[zbus(property)]
+    fn active_state(&self) -> &'static str {
+        read(&self.1, &self.0, |unit| unit.active)
+    }
+
+    #[zbus(property)]
+    fn freezer_state(&self) -> &'static str {
+        let frozen = read(&self.1, &self.0, |unit| unit.frozen);
+        if frozen { "frozen" } else { "running" }
+    }
+}
+
+fn read<T>(state: &Mutex<State>, name: &str, read: impl FnOnce(&Unit) -> T) -> T {
+    read(&state.lock().unwrap().units[name])
 }
 
 impl Service {
-    fn read<T>(&self, read: impl FnOnce(&Unit) -> T) -> T {
-        read(&self.1.lock().unwrap().units[&self.0])
+    fn read<T>(&self, what: impl FnOnce(&Unit) -> T) -> T {
+        read(&self.1, &self.0, what)
     }
 }
 
@@ -205,22 +272,26 @@ impl FakeSystemd {
             .at("/org/freedesktop/systemd1", manager)
             .await
             .unwrap();
+        let this = Self { connection, state };
         for name in units {
-            state
-                .lock()
-                .unwrap()
-                .units
-                .insert((*name).into(), Unit::default());
-            let unit = UnitObject((*name).into());
-            server.at(path(name), unit).await.unwrap();
-            let service = Service((*name).into(), state.clone());
-            server.at(path(name), service).await.unwrap();
+            this.add(name, Unit::default()).await;
         }
+        let connection = &this.connection;
         connection
             .request_name("org.freedesktop.systemd1")
             .await
             .unwrap();
-        Self { connection, state }
+        this
+    }
+
+    /// A unit is loaded.
+    pub async fn add(&self, name: &str, unit: Unit) {
+        self.state.lock().unwrap().units.insert(name.into(), unit);
+        let server = self.connection.object_server();
+        let unit = UnitObject(name.into(), self.state.clone());
+        server.at(path(name), unit).await.unwrap();
+        let service = Service(name.into(), self.state.clone());
+        server.at(path(name), service).await.unwrap();
     }
 
     /// A unit as it is now.
@@ -228,11 +299,44 @@ impl FakeSystemd {
         self.state.lock().unwrap().units[name].clone()
     }
 
-    /// The unit goes, as a transient one does when its last process ends.
-    pub async fn remove(&self, name: &str) {
-        self.state.lock().unwrap().units.remove(name);
+    /// Changes a unit, and tells that it has changed.
+    pub async fn alter(&self, name: &str, change: impl FnOnce(&mut Unit)) {
+        change(self.state.lock().unwrap().units.get_mut(name).unwrap());
         let server = self.connection.object_server();
-        server.remove::<UnitObject, _>(path(name)).await.unwrap();
-        server.remove::<Service, _>(path(name)).await.unwrap();
+        let object = server.interface::<_, UnitObject>(path(name)).await.unwrap();
+        if self.state.lock().unwrap().subscribed {
+            let object = (object.get().await, object.signal_emitter());
+            object.0.active_state_changed(object.1).await.unwrap();
+        }
+    }
+
+    /// systemd does not know the unit any more: nothing is left of a transient one, any other is only not loaded.
+    pub async fn remove(&self, name: &str) {
+        self.lose(name).await;
+        self.tell_removed(name).await;
+    }
+
+    /// The same, and nobody is told.
+    pub async fn lose(&self, name: &str) {
+        let is_transient = self.unit(name).transient;
+        if is_transient {
+            self.state.lock().unwrap().units.remove(name);
+            let server = self.connection.object_server();
+            server.remove::<UnitObject, _>(path(name)).await.unwrap();
+            server.remove::<Service, _>(path(name)).await.unwrap();
+        } else {
+            let mut state = self.state.lock().unwrap();
+            let unit = state.units.get_mut(name).unwrap();
+            (unit.loaded, unit.active) = (false, "inactive");
+        }
+    }
+
+    /// Says that a unit goes, as a reload of systemd does of each.
+    pub async fn tell_removed(&self, name: &str) {
+        if self.state.lock().unwrap().subscribed {
+            let emitter = SignalEmitter::new(&self.connection, "/org/freedesktop/systemd1");
+            let told = Manager::unit_removed(&emitter.unwrap(), name, path(name)).await;
+            told.unwrap();
+        }
     }
 }

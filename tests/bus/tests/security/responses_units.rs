@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-fn unit(name: &str) -> Dictionary {
+pub fn unit(name: &str) -> Dictionary {
     entries([("unit", value(name.to_owned()))])
 }
 
@@ -133,7 +133,7 @@ async fn what_systemd_says_is_believed() {
         "{refused:?}"
     );
     systemd.state.lock().unwrap().refuses = false;
-    systemd.remove("web.service").await;
+    systemd.lose("web.service").await;
     frozen.undo().await.unwrap();
     assert_eq!(frozen.state().await.unwrap(), "ended");
     running.stop().await;

@@ -42,6 +42,14 @@ fn undo(guest: &Guest, response: &Value) -> Outcome {
     ensure(state.contains("undone"), || format!("{id} is {state}"))
 }
 
+fn ended(guest: &Guest, response: &Value) -> Outcome {
+    let id = response["id"].as_str().unwrap_or_default();
+    guest.eventually(&format!(
+        "quantumctl --json security responses {id} | grep -q '\"state\": *\"ended\"'"
+    ))?;
+    Ok(())
+}
+
 fn applied(response: &Value, effect: &str) -> Outcome {
     let text = response["effect"].as_str().unwrap_or_default();
     ensure(
@@ -84,9 +92,16 @@ fn contained(guest: &Guest) -> Outcome {
     undo(guest, &frozen)?;
     guest.eventually(&format!("grep -qx 'frozen 0' {events}"))?;
 
+    // What holds it while it dies ends with it; it dies frozen, and systemd would start it again all the same.
+    let (slow, cold) = (
+        respond(guest, "throttle --unit victim.service")?,
+        respond(guest, "freeze --unit victim.service")?,
+    );
     let killed = respond(guest, "kill --unit victim.service")?;
     ensure(killed["state"] == "done", || format!("{killed}"))?;
     guest.eventually("! systemctl is-active --quiet victim")?;
+    ended(guest, &slow)?;
+    ended(guest, &cold)?;
     guest.eventually(
         "journalctl -b --no-pager --output=json MESSAGE_ID=7b0f5a64c9e14d27a1d83f52e6c4b910 | grep -q 'QUANTUMOS_STATE.*undone'",
     )?;
@@ -171,8 +186,12 @@ fn frozen(guest: &Guest) -> Outcome {
     undo(guest, &kept)?;
     guest.eventually(&state("S"))?;
 
+    // What goes while the daemon is away, as a unit does here, is found to be gone.
+    guest.shell("systemd-run --quiet --collect --unit=passer sleep 1000")?;
+    let passing = respond(guest, "isolate --unit passer.service --for never")?;
     let timed = respond(guest, &format!("freeze --pid {} --for 3s", pid.trim()))?;
-    kill_and_await(guest, &SERVICES[2])?;
+    guest.shell("systemctl kill --signal=KILL security-ai; systemctl stop passer")?;
+    ended(guest, &passing)?;
     let id = timed["id"].as_str().unwrap_or_default();
     guest.eventually(&format!(
         "quantumctl --json security responses {id} | grep -q expired"

@@ -100,6 +100,13 @@ impl Dispatcher {
                     responder.gone(id).await;
                 });
             }
+            Order::Look(id) => {
+                let mut turn = self.subjects.join(responder.subject_of(id));
+                self.job(async move {
+                    turn.come().await;
+                    responder.look_at_unit(id).await;
+                });
+            }
             Order::Stop(_) => {}
         }
     }

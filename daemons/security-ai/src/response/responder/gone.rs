@@ -1,5 +1,5 @@
-//! Responses that hold a process end with it: a descriptor of the process tells when it has ended, and nobody has to
-//! wait until the response's time is over to know.
+//! Responses end with what they hold, and nobody has to wait until their time is over to know: of a process a
+//! descriptor tells when it has ended, of a unit [`super::units`].
 
 use super::{Order, Responder};
 use crate::response::hands::{Trouble, hold};
@@ -12,31 +12,48 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::task::JoinHandle;
 
-/// Who waits for the end of which response's process.
+/// Which response's process or unit is waited for.
 pub type Watched = HashMap<u64, Watch>;
 
-/// A task that waits; it ends when this is dropped.
+/// A task that waits, if one of its own does; it ends when this is dropped.
 #[derive(Debug)]
-pub struct Watch(JoinHandle<()>);
+pub struct Watch(Option<JoinHandle<()>>);
+
+impl Watch {
+    /// Ends this task when it is dropped.
+    pub(super) fn over(task: JoinHandle<()>) -> Self {
+        Self(Some(task))
+    }
+}
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
     }
 }
 
 impl Responder {
-    /// Waits for the end of the process that a response holds, from now on and for as long as it holds.
+    /// Waits for the end of what a response holds, from now on and for as long as it holds.
     pub(super) fn watch(&self, id: u64) {
         let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let response = self.find(id).filter(|held| held.state == State::Applied);
-        let Some(Act::StopProcess(identity)) = response.map(|held| held.act) else {
+        let Some(response) = response else {
             watched.remove(&id);
             return;
         };
         if watched.contains_key(&id) {
             return;
         }
+        if response.unit().is_some() {
+            watched.insert(id, Watch(None));
+            self.units.tell(id);
+            return;
+        }
+        let Act::StopProcess(identity) = response.act else {
+            return;
+        };
         let process = match hold(&self.hands.proc, identity) {
             Ok(process) => Some(process),
             Err(Trouble::Gone(_)) => None,
@@ -57,7 +74,7 @@ impl Responder {
             // Nobody is left to be told when the daemon stops; the next one looks for itself.
             let _ = orders.send(Order::Gone(id)).await;
         });
-        watched.insert(id, Watch(task));
+        watched.insert(id, Watch::over(task));
     }
 
     /// Ends a response whose process has ended.

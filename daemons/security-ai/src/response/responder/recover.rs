@@ -13,14 +13,18 @@ impl Responder {
     /// # Errors
     /// When the bus refuses an object.
     pub async fn recover(&self) -> zbus::Result<()> {
-        let all: Vec<Response> = self.history.lock().all().cloned().collect();
-        for response in &all {
-            self.put(response.id).await?;
+        let (all, held): (Vec<u64>, Vec<Response>) = {
+            let history = self.history.lock();
+            let all = history.all().map(|response| response.id);
+            (all.collect(), history.in_force().cloned().collect())
+        };
+        for id in all {
+            self.put(id).await?;
         }
         // One unit that is slow to answer holds no other up.
-        let each =
-            stream::iter(all).for_each_concurrent(AT_ONCE, |response| self.take_up(response));
-        each.await;
+        let each = stream::iter(held);
+        each.for_each_concurrent(AT_ONCE, |response| self.take_up(response))
+            .await;
         Ok(())
     }
 
@@ -28,6 +32,7 @@ impl Responder {
     async fn take_up(&self, mut response: Response) {
         let _turn = self.turn(&response.act).await;
         match recovery(&response, &self.boot, now()) {
+            // What it holds may have gone meanwhile: whoever watches looks first.
             Recovery::None => self.watch(response.id),
             Recovery::Again(deadline) => {
                 response.deadline = deadline;

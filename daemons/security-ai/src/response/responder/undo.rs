@@ -76,6 +76,11 @@ impl Responder {
                 None
             }
             Err(trouble) => {
+                // systemd thaws nothing of which nothing runs any more.
+                if let Ok(Some(why)) = self.hands.over(&self.host, &response).await {
+                    self.finish(response, State::Ended, why).await;
+                    return None;
+                }
                 let id = response.id;
                 let detail = format!("not undone yet: {}", trouble.text());
                 tracing::error!(id, "{detail}");
