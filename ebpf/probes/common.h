@@ -113,12 +113,32 @@ struct {
 	__type(value, __u32);
 } reader SEC(".maps");
 
-/* Whether a record wakes the reader: that costs more than the record, by far where the processor is a virtual one. */
-static __always_inline __u64 waking(void)
+/* When a record last woke the reader, by the boot clock. */
+__u64 woken_ns = 0;
+
+static __always_inline bool is_looking(void)
 {
 	__u32 zero = 0, *looks = bpf_map_lookup_elem(&reader, &zero);
 
-	return looks && *looks ? BPF_RB_NO_WAKEUP : 0;
+	return looks && *looks;
+}
+
+/* Whether a record wakes the reader: that costs more than the record, by far where the processor is a virtual one. */
+static __always_inline __u64 waking(void)
+{
+	if (is_looking())
+		return BPF_RB_NO_WAKEUP;
+	woken_ns = bpf_ktime_get_boot_ns();
+	return 0;
+}
+
+/* The same for a record of this time that nobody needs at once: soon after another the reader looks again anyway. */
+static __always_inline __u64 waking_unless_soon(__u64 time_ns)
+{
+	if (is_looking() || time_ns - woken_ns < SOON_NS)
+		return BPF_RB_NO_WAKEUP;
+	woken_ns = time_ns;
+	return 0;
 }
 
 static __always_inline void count(void *counters, __u32 class)

@@ -79,6 +79,9 @@
 /* Numbers of calls that can be looked at are below. */
 #define CALLS 512
 
+/* Beginnings and ends of processes wake nobody so soon after a record that woke the reader. */
+#define SOON_NS 50000000
+
 /* Longest part of the arguments that is kept, in bytes; the rest is counted and flagged. */
 #define EXEC_ARGV_MAX 4096
 /* Longest path that is kept, in bytes, with its terminator. */

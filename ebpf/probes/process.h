@@ -261,7 +261,7 @@ int BPF_PROG(process_exit, struct task_struct *task)
 	event->reserved = 0;
 	if (event->code & 0x80)
 		event->header.flags |= FLAG_CORE_DUMPED;
-	bpf_ringbuf_submit(event, waking());
+	bpf_ringbuf_submit(event, waking_unless_soon(event->header.time_ns));
 	return 0;
 }
 
@@ -287,7 +287,7 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	event->child_ppid = BPF_CORE_READ(child, real_parent, tgid);
 	if (BPF_CORE_READ(child, nsproxy) != BPF_CORE_READ(parent, nsproxy))
 		event->header.flags |= FLAG_NEW_NAMESPACES;
-	bpf_ringbuf_submit(event, waking());
+	bpf_ringbuf_submit(event, waking_unless_soon(event->header.time_ns));
 	return 0;
 }
 

@@ -31,12 +31,13 @@ struct arguments {
 	__u64 of[8];
 };
 
+/* Read directly: every call of every program comes this way. */
 #if defined(__TARGET_ARCH_x86)
 #define TS_COMPAT 2
 
 static __always_inline __u32 number_of(const struct pt_regs *regs)
 {
-	return BPF_CORE_READ(regs, orig_ax);
+	return regs->orig_ax;
 }
 
 static __always_inline bool is_compat(void)
@@ -68,7 +69,7 @@ static __always_inline void read_arguments(const struct pt_regs *regs, bool comp
 #elif defined(__TARGET_ARCH_arm64)
 static __always_inline __u32 number_of(const struct pt_regs *regs)
 {
-	return BPF_CORE_READ(regs, syscallno);
+	return regs->syscallno;
 }
 
 /* 32-bit programs are not looked at. */

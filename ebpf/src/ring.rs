@@ -2,6 +2,7 @@
 //! everything else, and what one drain takes is handed over in order of time across classes.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
 
 use aya::maps::{MapData, RingBuf};
 use nix::errno::Errno;
@@ -9,6 +10,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 
 use crate::decode::decode;
 use crate::event::{Class, Event};
+use crate::layout::SOON_NS;
 
 /// What a drain did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,7 +76,10 @@ impl AsRawFd for Ring {
     }
 }
 
-/// The rings of every covered class behind one descriptor, which is readable while any of them holds a record.
+/// The rings of every covered class behind one descriptor, which becomes readable when one of them gets a record that is
+/// not to wait. Beginnings and ends of processes are let wait where another record came shortly before: after a drain
+/// that found something, drain again after [`Rings::AGAIN`], readable or not.
+///
 /// It suits `tokio::io::unix::AsyncFd`: clear its readiness only after a drain that left nothing
 /// ([`Drained::more`] false).
 pub struct Rings {
@@ -84,6 +89,9 @@ pub struct Rings {
 }
 
 impl Rings {
+    /// How long after a drain that found something there has to be another.
+    pub const AGAIN: Duration = Duration::from_nanos(2 * SOON_NS as u64);
+
     pub(crate) fn new(rings: Vec<Ring>) -> Result<Self, Errno> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         for (index, ring) in rings.iter().enumerate() {

@@ -8,7 +8,7 @@ use crate::care::Care;
 use crate::clock::boot_time;
 use crate::detector::{Detector, Ruling};
 use crate::follower::{self, Follower, Said};
-use crate::looks::{Looks, TICK, Turn};
+use crate::looks::{Looks, Turn};
 use crate::message::Message;
 use crate::recorder;
 use crate::source::{Counters, EventSource};
@@ -202,18 +202,16 @@ impl Watcher {
 
     /// Whether there are events, and whether there are commands.
     fn wait(&mut self) -> Result<(bool, bool), Errno> {
-        let check = self
-            .check
-            .map(|due| due.saturating_duration_since(Instant::now()));
+        let now = Instant::now();
+        let check = self.check.map(|due| due.saturating_duration_since(now));
         let windows = self.detector.windows().and_then(|windows| windows.due());
         let windows = windows.map(|due| Duration::from_nanos(due.saturating_sub(boot_time())));
-        let looks = self.looks.is_due();
-        // Below, one is added to what is left.
-        let look = looks.then_some(TICK.saturating_sub(Duration::from_millis(1)));
+        let look = self.looks.due(now);
         let timeout = match check.into_iter().chain(windows).chain(look).min() {
             _ if self.more => PollTimeout::ZERO,
             Some(left) => {
-                let left = left + Duration::from_millis(1);
+                // Up to whole milliseconds: else it would be woken too early, and again.
+                let left = Duration::from_millis(left.as_micros().div_ceil(1000) as u64);
                 PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
             }
             None => PollTimeout::NONE,
@@ -233,6 +231,7 @@ impl Watcher {
         {
             return Err(Errno::EBADF);
         }
+        let looks = look.is_some_and(|left| now.elapsed() >= left);
         let events = ready(&descriptors[0]) || looks || self.more;
         Ok((events, ready(&descriptors[1])))
     }

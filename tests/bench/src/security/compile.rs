@@ -1,9 +1,11 @@
-//! A compile of a fixed tree with and without the daemon, and with its peers, run by turns so that whatever else the
-//! machine does meets all of them. What counts is the processor time of the compile itself, hooks and all, and the
-//! time on the clock.
+//! A compile of a fixed tree on all processors with and without the daemon, and with its peers. All take turns, each turn
+//! in another order, with two compiles that nobody watches in it: how far those are from each other tells what a
+//! difference is worth on this machine. What counts is the time on the clock and the processor time of the compile itself,
+//! hooks and all; what the daemon needs meanwhile is said as well.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -14,16 +16,35 @@ use super::peers::{Auditd, Bpftrace};
 use crate::{Failure, Print};
 
 /// Files of the tree, and functions of each.
-const FILES: usize = 16;
+const FILES: usize = 64;
 const FUNCTIONS: usize = 40;
 /// Turns.
-const TURNS: usize = 7;
+const TURNS: usize = 11;
 
-/// What one compile took: on the clock, and of processors.
+/// Who watches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum By {
+    Nobody,
+    NobodyAgain,
+    Us,
+    Auditd,
+    Bpftrace,
+}
+
+const ALL: [By; 5] = [
+    By::Nobody,
+    By::Us,
+    By::NobodyAgain,
+    By::Auditd,
+    By::Bpftrace,
+];
+
+/// What one compile took: on the clock, of processors, and of processors in this process, where the daemon is.
 #[derive(Clone, Copy)]
 struct Took {
     clock: f64,
     processor: f64,
+    own: f64,
 }
 
 /// Measures, and prints the overhead of each in per cent.
@@ -43,48 +64,82 @@ pub fn measure(print: Print<'_>) -> Result<(), Failure> {
     std::fs::create_dir_all(&rules)?;
     std::os::unix::fs::symlink(super::pack().canonicalize()?, rules.join("rules.d"))?;
 
-    let (mut bare, mut ours) = (Vec::new(), Vec::new());
-    let (mut audited, mut traced) = (Vec::new(), Vec::new());
-    for turn in 1..=TURNS {
-        eprintln!("security.compile: turn {turn} of {TURNS}");
-        bare.push(compile(&files)?);
-        ours.push(runtime.block_on(watched(root.path(), &files))?);
-        if let Some(peer) = Auditd::start(turn == 1)? {
-            audited.push(compile(&files)?);
-            drop(peer);
+    let mut turns: Vec<[Option<Took>; ALL.len()]> = Vec::new();
+    for turn in 0..TURNS {
+        eprintln!("security.compile: turn {} of {TURNS}", turn + 1);
+        let mut took = [None; ALL.len()];
+        for step in 0..ALL.len() {
+            let place = (turn + step) % ALL.len();
+            took[place] = match ALL[place] {
+                By::Nobody | By::NobodyAgain => Some(settled(&files)?),
+                By::Us => Some(runtime.block_on(watched(root.path(), &files))?),
+                By::Auditd => match Auditd::start(turn == 0)? {
+                    Some(_peer) => Some(settled(&files)?),
+                    None => None,
+                },
+                By::Bpftrace => match Bpftrace::start(turn == 0)? {
+                    Some(_peer) => Some(settled(&files)?),
+                    None => None,
+                },
+            };
         }
-        if let Some(peer) = Bpftrace::start(turn == 1)? {
-            traced.push(compile(&files)?);
-            drop(peer);
-        }
+        turns.push(took);
     }
-    type Of = fn(&Took) -> f64;
-    let kinds: [(&str, Of); 2] = [
+    report(&turns, print);
+    Ok(())
+}
+
+fn report(turns: &[[Option<Took>; ALL.len()]], print: Print<'_>) {
+    let of = |took: &[Option<Took>; ALL.len()], by: By| {
+        let place = ALL.iter().position(|one| *one == by)?;
+        took[place]
+    };
+    type Kind = fn(&Took) -> f64;
+    let kinds: [(&str, Kind); 2] = [
         ("clock", |took| took.clock),
         ("processor", |took| took.processor),
     ];
-    for (kind, of) in kinds {
-        let overhead = |with: &[Took]| {
-            let each = with.iter().zip(&bare);
-            super::median(
-                each.map(|(with, bare)| (of(with) / of(bare) - 1.0) * 100.0)
-                    .collect(),
-            )
-        };
-        let own = overhead(&ours);
+    for (kind, value) in kinds {
         let name = format!("security.compile.{kind}-overhead");
+        // Against the mean of the two compiles of the same turn that nobody watched.
+        let overhead = |by: By| {
+            let mut each = Vec::new();
+            for took in turns {
+                let bare = [of(took, By::Nobody), of(took, By::NobodyAgain)];
+                if let ([Some(one), Some(other)], Some(with)) = (bare, of(took, by)) {
+                    let bare = (value(&one) + value(&other)) / 2.0;
+                    each.push((value(&with) / bare - 1.0) * 100.0);
+                }
+            }
+            each.sort_by(f64::total_cmp);
+            let quarter = |n: usize| each.get(each.len() * n / 4).copied();
+            let (low, high) = (quarter(1)?, quarter(3)?);
+            let middle = super::median(each);
+            eprintln!("{name}: {by:?} {middle:.2} %, half of the turns {low:.2} to {high:.2} %");
+            Some(middle)
+        };
+        overhead(By::NobodyAgain);
+        let Some(own) = overhead(By::Us) else {
+            continue;
+        };
         print(&name, own, "%", "", None);
-        for (peer, took) in [("auditd", &audited), ("bpftrace", &traced)] {
-            if !took.is_empty() {
-                let theirs = overhead(took);
-                eprintln!("{name}: {peer} {theirs:.2} %");
+        for (peer, by) in [("auditd", By::Auditd), ("bpftrace", By::Bpftrace)] {
+            if let Some(theirs) = overhead(by) {
                 // No ratio of what is not more than nothing.
                 let ratio = (own > 0.0 && theirs > 0.0).then(|| theirs / own);
                 print(&name, own, "%", peer, ratio);
             }
         }
     }
-    Ok(())
+    let daemon = turns.iter().filter_map(|took| {
+        // Starting compilers is this process's work, too, in each of them.
+        let bare = [of(took, By::Nobody)?, of(took, By::NobodyAgain)?];
+        let bare = (bare[0].own + bare[1].own) / 2.0;
+        let with = of(took, By::Us)?;
+        Some(100.0 * (with.own - bare) / with.processor)
+    });
+    let daemon = super::median(daemon.collect());
+    print("security.compile.daemon", daemon, "%", "", None);
 }
 
 async fn watched(root: &Path, files: &[PathBuf]) -> Result<Took, Failure> {
@@ -94,9 +149,22 @@ async fn watched(root: &Path, files: &[PathBuf]) -> Result<Took, Failure> {
         .await
         .map_err(|error| error.to_string())?;
     let files = files.to_vec();
-    let took = tokio::task::spawn_blocking(move || compile(&files)).await?;
+    let took = tokio::task::spawn_blocking(move || settled(&files)).await?;
     daemon.stop().await;
     took
+}
+
+/// Compiles once nothing is left to do of what was started or stopped before.
+fn settled(files: &[PathBuf]) -> Result<Took, Failure> {
+    const REST: Duration = Duration::from_millis(500);
+    const QUIET: Duration = Duration::from_millis(5);
+    loop {
+        let before = used(UsageWho::RUSAGE_SELF)?;
+        std::thread::sleep(REST);
+        if used(UsageWho::RUSAGE_SELF)? < before + QUIET {
+            return compile(files);
+        }
+    }
 }
 
 /// Writes the tree.
@@ -118,30 +186,43 @@ fn plant(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-/// Compiles each file by itself.
+/// Compiles each file by itself, as many at a time as there are processors.
 fn compile(files: &[PathBuf]) -> Result<Took, Failure> {
-    let before = children()?;
+    let jobs = std::thread::available_parallelism()?.get();
+    let next = AtomicUsize::new(0);
+    let children = used(UsageWho::RUSAGE_CHILDREN)?;
+    let own = used(UsageWho::RUSAGE_SELF)?;
     let start = Instant::now();
-    for file in files {
-        let mut command = Command::new("cc");
-        command
-            .args(["-O1", "-c", "-o"])
-            .arg(file.with_extension("o"))
-            .arg(file);
-        let status = command.stdin(Stdio::null()).status()?;
-        if !status.success() {
-            return Err(format!("cc {}: {status}", file.display()).into());
-        }
-    }
+    std::thread::scope(|scope| {
+        let take = || -> Result<(), String> {
+            while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let mut command = Command::new("cc");
+                command
+                    .args(["-O1", "-c", "-o"])
+                    .arg(file.with_extension("o"))
+                    .arg(file);
+                let status = command.stdin(Stdio::null()).status();
+                let status = status.map_err(|error| format!("cc: {error}"))?;
+                if !status.success() {
+                    return Err(format!("cc {}: {status}", file.display()));
+                }
+            }
+            Ok(())
+        };
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(take)).collect();
+        let mut ended = workers.into_iter().map(|worker| worker.join());
+        ended.try_for_each(|worker| worker.unwrap_or_else(|_| Err("a worker failed".to_owned())))
+    })?;
     Ok(Took {
         clock: start.elapsed().as_secs_f64(),
-        processor: (children()? - before).as_secs_f64(),
+        processor: (used(UsageWho::RUSAGE_CHILDREN)? - children).as_secs_f64(),
+        own: (used(UsageWho::RUSAGE_SELF)? - own).as_secs_f64(),
     })
 }
 
-/// Processor time of the children that have ended.
-fn children() -> Result<Duration, Failure> {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+/// Processor time of this process, or of its children that have ended.
+fn used(who: UsageWho) -> Result<Duration, Failure> {
+    let usage = getrusage(who)?;
     let of = |time: nix::sys::time::TimeVal| -> Result<Duration, Failure> {
         Ok(Duration::from_secs(u64::try_from(time.tv_sec())?)
             + Duration::from_micros(u64::try_from(time.tv_usec())?))
