@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-const PROBES: [&str; 2] = ["scheduler", "security"];
+const PROBES: [&str; 3] = ["scheduler", "security", "deny_cost"];
 
 fn main() {
     if let Err(error) = build() {

@@ -33,27 +33,31 @@ static __always_inline int report_denied(const struct file *file)
 	return -EPERM;
 }
 
+static __always_inline bool is_denied(const struct file *file)
+{
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct deny_key key = {};
+
+	key.cgroup = bpf_get_current_cgroup_id();
+	if (bpf_map_lookup_elem(&denied, &key))
+		return true;
+	key.inode = BPF_CORE_READ(inode, i_ino);
+	key.device = BPF_CORE_READ(inode, i_sb, s_dev);
+	if (bpf_map_lookup_elem(&denied, &key))
+		return true;
+	key.cgroup = 0;
+	return bpf_map_lookup_elem(&denied, &key);
+}
+
 SEC("lsm/bprm_check_security")
 int BPF_PROG(deny_exec, struct linux_binprm *bprm, int verdict)
 {
 	const struct file *file = BPF_CORE_READ(bprm, file);
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	struct deny_key key = {};
 
 	/* Another program has refused it already. */
 	if (verdict)
 		return verdict;
-	key.cgroup = bpf_get_current_cgroup_id();
-	if (bpf_map_lookup_elem(&denied, &key))
-		return report_denied(file);
-	key.inode = BPF_CORE_READ(inode, i_ino);
-	key.device = BPF_CORE_READ(inode, i_sb, s_dev);
-	if (bpf_map_lookup_elem(&denied, &key))
-		return report_denied(file);
-	key.cgroup = 0;
-	if (bpf_map_lookup_elem(&denied, &key))
-		return report_denied(file);
-	return 0;
+	return is_denied(file) ? report_denied(file) : 0;
 }
 
 #endif

@@ -106,7 +106,7 @@ impl Policy {
         if let Err(reason) = &works.lsm {
             return Err(Error::NothingAttached(reason.clone()));
         }
-        map(ebpf)?.insert(Key::from(denial), 1, 0).map_err(failed)?;
+        insert(ebpf, denial)?;
         self.entries.insert(denial);
         let btf = Btf::from_sys_fs().map_err(Error::NoKernelTypes)?;
         let attached = hooked.attach(ebpf, &btf, PROGRAM, POINT);
@@ -134,6 +134,11 @@ impl Policy {
         }
         Ok(true)
     }
+}
+
+/// Puts a denial into the map that the program asks.
+pub(crate) fn insert(ebpf: &mut Ebpf, denial: Denial) -> Result<(), Error> {
+    map(ebpf)?.insert(Key::from(denial), 1, 0).map_err(failed)
 }
 
 fn map(ebpf: &mut Ebpf) -> Result<HashMap<&mut aya::maps::MapData, Key, u8>, Error> {

@@ -22,6 +22,8 @@ mod calls;
 mod coverage;
 mod decode;
 mod deny;
+#[cfg(feature = "measure")]
+mod deny_cost;
 mod error;
 mod event;
 mod expected;
@@ -44,6 +46,8 @@ pub use action::{Action, ActionEvent, Peer, Target};
 pub use coverage::{Coverage, State};
 pub use decode::{DecodeError, decode};
 pub use deny::Denial;
+#[cfg(feature = "measure")]
+pub use deny_cost::DenyCost;
 pub use error::Error;
 pub use event::{
     Ancestor, Class, ConnectEvent, Context, Event, ExecEvent, ExitEvent, FileId, ForkEvent,

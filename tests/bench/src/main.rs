@@ -8,7 +8,7 @@ fn main() -> ExitCode {
     let wanted = std::env::args().nth(1).unwrap_or_else(|| "all".to_owned());
     let mut sets = SETS
         .iter()
-        .filter(|(name, _)| wanted == "all" || wanted == *name)
+        .filter(|(name, _)| is_wanted(name, &wanted))
         .peekable();
     if sets.peek().is_none() {
         let names: Vec<&str> = SETS.iter().map(|(name, _)| *name).collect();
@@ -28,6 +28,11 @@ fn main() -> ExitCode {
         }
     }
     code
+}
+
+fn is_wanted(name: &str, wanted: &str) -> bool {
+    let group = name.split('.').next().unwrap_or(name);
+    [name, group, "all"].contains(&wanted)
 }
 
 fn line(name: &str, value: f64, unit: &str, peer: &str, ratio: Option<f64>) -> String {
@@ -61,6 +66,20 @@ fn number(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_set_is_wanted_by_its_name_its_group_or_with_all() {
+        for (wanted, yes) in [
+            ("all", true),
+            ("security", true),
+            ("security.storm", true),
+            ("security.", false),
+            ("storm", false),
+            ("idle", false),
+        ] {
+            assert_eq!(is_wanted("security.storm", wanted), yes, "{wanted}");
+        }
+    }
 
     #[test]
     fn a_line_has_five_fields() {

@@ -1,13 +1,14 @@
-//! The set `security`: how many events the rules take a second, what each probe costs, how soon an alert is there, what
+//! The sets `security`: how many events the rules take a second, what each probe costs, how soon an alert is there, what
 //! the daemon takes of memory, what a storm of events loses, and what a compile pays for being watched, beside the audit
 //! system and bpftrace; in the booted image, where there is one, what a denial adds. Needs CAP_BPF and CAP_PERFMON.
 
-mod compile;
-mod everything;
-mod guest;
+pub mod compile;
+pub mod deny;
+pub mod everything;
+pub mod guest;
 mod peers;
-mod rules;
-mod storm;
+pub mod rules;
+pub mod storm;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,37 +24,11 @@ use crate::{Failure, Print};
 /// Rounds of the workload that the cost of a run is taken from.
 const ROUNDS: usize = 2_000;
 
-/// Measures the set.
+/// From an execution in the kernel to the alert's signal at a client of the bus.
 ///
 /// # Errors
-/// When the probes or the daemon can't be loaded, or the compiler isn't there.
-pub fn measure(print: Print<'_>) -> Result<(), Failure> {
-    type Part = fn(Print<'_>) -> Result<(), Failure>;
-    let parts: [(&str, Part); 7] = [
-        ("rules", rules::measure),
-        ("probes", cost),
-        ("latency", latency),
-        ("memory", everything::on_this_machine),
-        ("storm", storm::measure),
-        ("compile", compile::measure),
-        ("guest", guest::measure),
-    ];
-    let mut failed = Vec::new();
-    for (name, part) in parts {
-        // What one part can't, the others can.
-        if let Err(error) = part(print) {
-            eprintln!("security.{name} could not be measured: {error}");
-            failed.push(name);
-        }
-    }
-    match failed.is_empty() {
-        true => Ok(()),
-        false => Err(format!("not measured: {}", failed.join(", ")).into()),
-    }
-}
-
-/// From an execution in the kernel to the alert's signal at a client of the bus.
-fn latency(print: Print<'_>) -> Result<(), Failure> {
+/// When the daemon or the bus can't be started, or an alert does not come.
+pub fn latency(print: Print<'_>) -> Result<(), Failure> {
     let mut print = |name: &str, value: f64, unit: &str| {
         print(
             &name.replacen("events.", "security.", 1),
@@ -72,7 +47,10 @@ fn pack() -> PathBuf {
 }
 
 /// The mean time in each probe, from the kernel's own statistics, while everything that it looks for happens.
-fn cost(print: Print<'_>) -> Result<(), Failure> {
+///
+/// # Errors
+/// When the probes can't be loaded.
+pub fn probes(print: Print<'_>) -> Result<(), Failure> {
     let _counting = match RunTime::measure() {
         Ok(counting) => counting,
         Err(error) => {

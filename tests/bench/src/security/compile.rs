@@ -3,12 +3,15 @@
 //! difference is worth on this machine. What counts is the time on the clock and the processor time of the compile itself,
 //! hooks and all; what the daemon needs meanwhile is said as well.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
+use quantumos_dbus::Security1Proxy;
+use quantumos_ebpf::RunTime;
 use quantumos_harness::PrivateBus;
 use security_ai::{SecurityAi, Settings};
 
@@ -64,7 +67,7 @@ pub fn measure(print: Print<'_>) -> Result<(), Failure> {
     std::fs::create_dir_all(&rules)?;
     std::os::unix::fs::symlink(super::pack().canonicalize()?, rules.join("rules.d"))?;
 
-    let mut turns: Vec<[Option<Took>; ALL.len()]> = Vec::new();
+    let mut turns: Vec<Turn> = Vec::new();
     for turn in 0..TURNS {
         eprintln!("security.compile: turn {} of {TURNS}", turn + 1);
         let mut took = [None; ALL.len()];
@@ -86,14 +89,50 @@ pub fn measure(print: Print<'_>) -> Result<(), Failure> {
         turns.push(took);
     }
     report(&turns, print);
+    match RunTime::measure() {
+        Ok(counting) => {
+            let starting = turns.iter().filter_map(|took| of(took, By::Nobody));
+            let starting = super::median(starting.map(|took| took.own).collect());
+            let share = runtime.block_on(accounted(root.path(), &files, starting))?;
+            drop(counting);
+            print("security.compile.accounted", share, "%", "", None);
+        }
+        Err(error) => eprintln!("skipped: no time in probes: {error}"),
+    }
     Ok(())
 }
 
-fn report(turns: &[[Option<Took>; ALL.len()]], print: Print<'_>) {
-    let of = |took: &[Option<Took>; ALL.len()], by: By| {
-        let place = ALL.iter().position(|one| *one == by)?;
-        took[place]
-    };
+/// What is known of the cost without a comparison: the probes' own time and the daemon's, per cent of the compile's. Not
+/// in it is what the kernel does to get to the probes, nor what this process needs to start the compilers.
+async fn accounted(root: &Path, files: &[PathBuf], starting: f64) -> Result<f64, Failure> {
+    let bus = PrivateBus::start()?;
+    let daemon = bus
+        .serve::<SecurityAi>(root, Settings::default())
+        .await
+        .map_err(|error| error.to_string())?;
+    let client = bus.connect().await?;
+    let security = Security1Proxy::new(&client).await?;
+    let mut shares = Vec::new();
+    for _ in 0..TURNS {
+        let before = in_probes(&security.statistics().await?);
+        let files = files.to_vec();
+        let took = tokio::task::spawn_blocking(move || settled(&files)).await??;
+        let probes = in_probes(&security.statistics().await?) - before;
+        shares.push(100.0 * (probes + took.own - starting) / took.processor);
+    }
+    daemon.stop().await;
+    Ok(super::median(shares))
+}
+
+/// What a turn took, in the order of [`ALL`].
+type Turn = [Option<Took>; ALL.len()];
+
+fn of(turn: &Turn, by: By) -> Option<Took> {
+    let place = ALL.iter().position(|one| *one == by)?;
+    turn[place]
+}
+
+fn report(turns: &[Turn], print: Print<'_>) {
     type Kind = fn(&Took) -> f64;
     let kinds: [(&str, Kind); 2] = [
         ("clock", |took| took.clock),
@@ -140,6 +179,14 @@ fn report(turns: &[[Option<Took>; ALL.len()]], print: Print<'_>) {
     });
     let daemon = super::median(daemon.collect());
     print("security.compile.daemon", daemon, "%", "", None);
+}
+
+/// Seconds in all programs.
+fn in_probes(statistics: &HashMap<String, u64>) -> f64 {
+    let times = statistics
+        .iter()
+        .filter(|(name, _)| name.starts_with("program.") && name.ends_with(".ns"));
+    times.map(|(_, nanos)| *nanos as f64 * 1e-9).sum()
 }
 
 async fn watched(root: &Path, files: &[PathBuf]) -> Result<Took, Failure> {
