@@ -191,12 +191,40 @@ impl Alert {
     /// clock.
     #[must_use]
     pub fn of_tampering(what: &str, accounts: &Accounts, time: u64) -> Self {
-        let uid = nix::unistd::getuid().as_raw();
-        let executable = std::env::current_exe().unwrap_or_default();
         Self {
             rule: "0f6f2c55-6d0f-4f0c-9f0e-6a3f5f6f7c21".into(),
             title: "Probes Tampered With".into(),
             level: "critical".into(),
+            ..Self::of_this_daemon(what, accounts, time)
+        }
+    }
+
+    /// An alert that the daemon before this one ended without being stopped, as process `pid` where it is known.
+    #[must_use]
+    pub fn of_end(pid: u32, accounts: &Accounts, time: u64) -> Self {
+        let process = match pid {
+            0 => String::new(),
+            pid => format!(" as process {pid}"),
+        };
+        let what = format!(
+            "the daemon that ran before{process} was not stopped: it was killed or crashed; nothing was seen \
+             from then until now"
+        );
+        Self {
+            rule: "5c0e3f0a-9d5e-4b51-8f3c-1f9d0b7c6e42".into(),
+            title: "Detection Ended Without Being Stopped".into(),
+            level: "high".into(),
+            ..Self::of_this_daemon(&what, accounts, time)
+        }
+    }
+
+    fn of_this_daemon(what: &str, accounts: &Accounts, time: u64) -> Self {
+        let uid = nix::unistd::getuid().as_raw();
+        let executable = std::env::current_exe().unwrap_or_default();
+        Self {
+            rule: String::new(),
+            title: String::new(),
+            level: String::new(),
             tags: vec!["attack.defense-evasion".into(), "attack.t1562.001".into()],
             time,
             class: "tampering".into(),
@@ -204,11 +232,11 @@ impl Alert {
             start: 0,
             uid,
             user: accounts.get(uid).name.clone(),
-            unit: String::new(),
+            unit: format!("{}.service", quantumos_dbus::SERVICES[2].unit),
             executable: printable(executable.as_os_str().as_encoded_bytes(), LIMIT),
             command_line: String::new(),
             ancestors: Vec::new(),
-            fields: BTreeMap::from([("TargetFilename".into(), printable(what.as_bytes(), LIMIT))]),
+            fields: BTreeMap::new(),
             explanation: printable(what.as_bytes(), EXPLANATION_LIMIT),
         }
     }
@@ -225,6 +253,7 @@ impl Alert {
                 message = field("MESSAGE").replace(|c: char| c.is_ascii_digit(), "");
                 &message
             }
+            "tampering" => &self.explanation,
             _ => field("TargetFilename"),
         };
         let parts = [
@@ -241,6 +270,9 @@ impl Alert {
     /// One line for people.
     #[must_use]
     pub fn line(&self) -> String {
+        if self.class == "tampering" {
+            return format!("{}: {}", self.title, self.explanation);
+        }
         let what = ["TargetFilename", "DestinationIp", "MESSAGE"]
             .iter()
             .find_map(|name| self.fields.get(*name));

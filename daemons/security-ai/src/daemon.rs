@@ -1,5 +1,7 @@
 //! security-ai as a daemon: puts its parts together, on a bus and on a source of events that are given.
 
+use crate::accounts::Accounts;
+use crate::alert::Alert;
 use crate::book::Book;
 use crate::budget::Usage;
 use crate::control::{self, Control, SharedCoverage};
@@ -7,6 +9,7 @@ use crate::detector::Detector;
 use crate::follower;
 use crate::journal::Journal;
 use crate::keeper::{Ask, Keeper};
+use crate::mark::Mark;
 use crate::meter::Meter;
 use crate::objects::{Alerts, Security, SharedBook};
 use crate::outputs::Outputs;
@@ -25,7 +28,7 @@ use crate::settings::Settings;
 use crate::source::{EventSource, Kernel};
 use crate::spool::{Spool, Windows1};
 use crate::store::Store;
-use crate::watcher::{self, Command, Commander};
+use crate::watcher::{self, Command, Commander, Output};
 use crate::windows::Windows;
 use quantumos_dbus::{SERVICES, Service, path};
 use quantumos_ebpf::{Class, Coverage, State};
@@ -78,6 +81,7 @@ pub struct SecurityAi {
     thread: Option<JoinHandle<()>>,
     meter: Meter,
     clerk: tokio::task::JoinHandle<()>,
+    mark: Mark,
 }
 
 impl Daemon for SecurityAi {
@@ -125,6 +129,7 @@ impl Daemon for SecurityAi {
                 tracing::error!("the thread that takes events ended badly");
             }
         }
+        self.mark.clear();
     }
 }
 
@@ -151,6 +156,12 @@ impl SecurityAi {
         control::report(&status, &ruling, &list.partial).await;
 
         let (output, outputs) = mpsc::channel(QUEUE);
+        let mark = Mark::new(&directories.runtime);
+        if let Some(pid) = mark.left() {
+            let time = crate::clock::real_time(crate::clock::boot_time());
+            let alert = Alert::of_end(pid, &Accounts::default(), time);
+            output.try_send(Output::Alert(Box::new(alert)))?;
+        }
         let proc = Proc::new(&surroundings.proc);
         let boot = boot_id(&surroundings.proc);
         let shown = settings.responses.clone();
@@ -349,6 +360,9 @@ impl SecurityAi {
         tokio::spawn(keeper.run(outputs, inbox));
         tokio::spawn(responder::run(responder, ordered));
         let clerk = tokio::spawn(clerk.run());
+        if let Err(error) = mark.set() {
+            tracing::warn!(%error, "no mark can be left; should this daemon be killed, the next one can't tell");
+        }
         Ok(Self {
             control,
             asks,
@@ -357,6 +371,7 @@ impl SecurityAi {
             thread,
             meter,
             clerk,
+            mark,
         })
     }
 }

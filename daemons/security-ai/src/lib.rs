@@ -22,6 +22,7 @@ pub mod journal;
 mod judge;
 pub mod keeper;
 mod looks;
+pub mod mark;
 pub mod mask;
 pub mod message;
 pub mod meter;

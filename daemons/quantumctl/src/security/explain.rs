@@ -13,6 +13,23 @@ use crate::text::{
     time::local,
 };
 
+/// The class of alerts about the daemon itself.
+const TAMPERING: &str = "tampering";
+
+/// What is said of alerts that the daemon raises itself, without a rule's file.
+const BUILT_IN: [(&str, &str); 2] = [
+    (
+        "0f6f2c55-6d0f-4f0c-9f0e-6a3f5f6f7c21",
+        "Something other than the daemon changed what it has in the kernel, which takes the rights of root. \
+         Events may go unseen until the daemon is started anew: systemctl restart security-ai.",
+    ),
+    (
+        "5c0e3f0a-9d5e-4b51-8f3c-1f9d0b7c6e42",
+        "The daemon was killed, crashed, or was ended by the kernel for want of memory, and was then started \
+         again. What happened in between was not seen. When and how it ended: journalctl -u security-ai.",
+    ),
+];
+
 /// An alert with what its rule says.
 #[derive(Debug, Serialize)]
 pub struct Explained {
@@ -29,10 +46,13 @@ impl Explained {
     /// The alert, with what its rule says if that is among these.
     pub fn new(alert: Alert, rules: &[Rule]) -> Self {
         let rule = rules.iter().find(|rule| rule.id == alert.rule_id);
+        let built_in = BUILT_IN.iter().find(|(id, _)| *id == alert.rule_id);
         Self {
-            description: rule
-                .map(|rule| rule.description.clone())
-                .unwrap_or_default(),
+            description: match (rule, built_in) {
+                (Some(rule), _) => rule.description.clone(),
+                (None, Some((_, description))) => (*description).into(),
+                (None, None) => String::new(),
+            },
             false_positives: rule
                 .map(|rule| rule.false_positives.clone())
                 .unwrap_or_default(),
@@ -53,14 +73,9 @@ pub fn render(explained: &Explained, style: Style, zone: &TimeZone, columns: Col
         columns,
         4,
     );
-    // The author's own lines stay lines.
-    let described: String = explained
-        .description
-        .lines()
-        .map(|line| paragraph(escape(line).trim(), columns, 0))
-        .collect();
-    if !described.trim().is_empty() {
-        text.push_str(&format!("\n{}\n", described.trim()));
+    for block in paragraphs(&explained.description) {
+        text.push('\n');
+        text.push_str(&paragraph(&escape(&block), columns, 0));
     }
     let times = match alert.count {
         0 | 1 => String::new(),
@@ -70,9 +85,10 @@ pub fn render(explained: &Explained, style: Style, zone: &TimeZone, columns: Col
         "" => String::new(),
         unit => format!(" in {unit}"),
     };
-    // The model speaks of a window of time, not of a process.
+    // The model speaks of a window of time, not of a process; of tampering nobody knows who did it.
     let who = match alert.executable.as_str() {
         "" => String::new(),
+        _ if alert.class == TAMPERING => format!(" by the daemon itself ({})", alert.pid),
         executable => format!(
             ": {executable} ({}) ran as {} (uid {})",
             alert.pid, alert.user, alert.uid
@@ -81,7 +97,8 @@ pub fn render(explained: &Explained, style: Style, zone: &TimeZone, columns: Col
     let seen = format!("Seen{times} at {}{who}{unit}.", local(alert.time, zone));
     text.push('\n');
     text.push_str(&paragraph(&escape(&seen), columns, 0));
-    if !alert.executable.is_empty() || !alert.command_line.is_empty() {
+    let ran = !alert.executable.is_empty() || !alert.command_line.is_empty();
+    if ran && alert.class != TAMPERING {
         text.push_str(&style.bold("\nWhat ran\n"));
         text.push_str(&family(alert, columns));
     }
@@ -111,6 +128,25 @@ pub fn render(explained: &Explained, style: Style, zone: &TimeZone, columns: Col
         }
     }
     text
+}
+
+/// The paragraphs of a text that its author broke into lines: these are joined, but for those of a list.
+fn paragraphs(text: &str) -> Vec<String> {
+    let mut blocks: Vec<String> = Vec::new();
+    let mut goes_on = false;
+    for line in text.lines().map(str::trim) {
+        let listed = line.starts_with(['-', '*', '\u{2022}']);
+        match blocks.last_mut() {
+            Some(block) if goes_on && !line.is_empty() && !listed => {
+                block.push(' ');
+                block.push_str(line);
+            }
+            _ if line.is_empty() => {}
+            _ => blocks.push(line.to_owned()),
+        }
+        goes_on = !line.is_empty();
+    }
+    blocks
 }
 
 /// An item of a list.
@@ -187,6 +223,45 @@ What else causes it
   Administrators\\x1b
 "
         );
+    }
+
+    #[test]
+    fn lines_of_a_paragraph_are_joined() {
+        for (text, wanted) in [
+            ("one\n", &["one"][..]),
+            (
+                "because it is\nwritable by all\n",
+                &["because it is writable by all"],
+            ),
+            ("a\nb\n\n  c\nd", &["a b", "c d"]),
+            (
+                "Reasons:\n- one\n  more\n- two",
+                &["Reasons:", "- one more", "- two"],
+            ),
+            ("\n \n", &[]),
+        ] {
+            assert_eq!(paragraphs(text), wanted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn alerts_about_the_daemon_itself_name_no_culprit_and_say_what_to_do() {
+        for (rule, advice) in [
+            (BUILT_IN[0].0, "systemctl restart security-ai"),
+            (BUILT_IN[1].0, "journalctl -u security-ai"),
+        ] {
+            let mut own = alert();
+            own.rule_id = rule.into();
+            own.class = TAMPERING.into();
+            let explained = Explained::new(own, &[]);
+            let text = render(&explained, Style::PLAIN, &TimeZone::UTC, None);
+            assert!(text.contains(advice), "{text}");
+            assert!(text.contains("by the daemon itself (4242)"), "{text}");
+            assert!(
+                !text.contains("What ran") && !text.contains("ran as"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -173,9 +173,8 @@ fn an_explanation_at_80() {
     let seen = "\
 high  Shell with a Network Connection as its Standard Input
 
-A shell reads what the network says, and
-writes to it; no shell that a person started does so, and few that a program
-did.
+A shell reads what the network says, and writes to it; no shell that a person
+started does so, and few that a program did.
 
 Seen, 3 times, the last at 2025-11-21 12:00:00: /usr/bin/bash (4242) ran as
 a-user-with-a-long-name (uid 33) in

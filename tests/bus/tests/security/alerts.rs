@@ -58,6 +58,46 @@ async fn an_event_becomes_a_signal_and_an_object() {
 }
 
 #[tokio::test]
+async fn a_daemon_that_was_not_stopped_is_an_alert_of_the_next() {
+    let stage = Stage::new(&[("netcat.yml", RULE)]);
+    let running = stage.serve(Settings::default()).await;
+    let mark = stage.root.path().join("runtime/running");
+    let text = std::fs::read_to_string(&mark).unwrap();
+    assert_eq!(text.trim(), std::process::id().to_string());
+    running.stop().await;
+    assert!(!mark.exists(), "a daemon that is stopped takes it away");
+
+    // As one leaves it that is killed.
+    std::fs::write(&mark, "4711\n").unwrap();
+    let stage = stage.moved();
+    let running = stage.serve(Settings::default()).await;
+    let client = stage.bus.connect().await.unwrap();
+    let path = eventually("an alert", async || alerts(&client).await.pop()).await;
+    let one = alert(&client, &path).await;
+    assert_eq!(
+        one.title().await.unwrap(),
+        "Detection Ended Without Being Stopped"
+    );
+    assert_eq!(one.level().await.unwrap(), "high");
+    assert_eq!(one.class().await.unwrap(), "tampering");
+    assert!(one.explanation().await.unwrap().contains("process 4711"));
+    assert!(
+        one.tags()
+            .await
+            .unwrap()
+            .contains(&"attack.t1562.001".into())
+    );
+    running.stop().await;
+
+    let stage = stage.moved();
+    let running = stage.serve(Settings::default()).await;
+    let client = stage.bus.connect().await.unwrap();
+    let one = alert(&client, &path).await;
+    assert_eq!(one.count().await.unwrap(), 1, "told once");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn equal_alerts_are_one_with_a_count_and_the_oldest_leave() {
     let stage = Stage::new(&[("netcat.yml", RULE)]);
     let mut settings = Settings::default();

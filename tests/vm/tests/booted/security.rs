@@ -89,6 +89,10 @@ fn alerts_outlive_a_kill() {
         guest.eventually("quantumctl --json security alerts | grep -q /dev/shm/survivor")?;
         kill_and_await(guest, &SERVICES[2])?;
         guest.eventually("quantumctl --json security alerts | grep -q /dev/shm/survivor")?;
+        // The one that was killed could not tell of it any more; the next one does.
+        guest.eventually(
+            "quantumctl security alerts | grep -q 'Detection Ended Without Being Stopped'",
+        )?;
         // And it sees what happens after.
         guest.shell(&provoke("later"))?;
         guest.eventually("quantumctl --json security alerts | grep -q /dev/shm/later")?;
