@@ -12,6 +12,7 @@ mod record;
 mod render;
 mod replay;
 mod respond;
+mod statistics;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -219,7 +220,7 @@ pub async fn run(bus: &Bus, output: &Output, command: &SecurityCommand) -> Resul
                 .map_err(|error| explain(SECURITY, error))?
                 .into_iter()
                 .collect();
-            output.document(&counters, render::statistics)
+            output.document(&counters, statistics::render)
         }
         SecurityCommand::Ack { ids } => {
             for id in ids {

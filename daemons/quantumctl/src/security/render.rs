@@ -241,15 +241,6 @@ fn shortened(
     }
 }
 
-/// Counters by name.
-pub fn statistics(counters: &BTreeMap<String, u64>) -> String {
-    let mut table = Table::new(&["COUNTER", "VALUE"]).right(&[1]);
-    for (name, value) in counters {
-        table.row([escape(name), value.to_string()]);
-    }
-    table.plain()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -395,10 +386,6 @@ NOTE  REASON
         assert_eq!(
             reloaded(108, 102, 0, Style::PLAIN),
             "108 rules loaded, 102 not applicable here, 0 failed\n"
-        );
-        assert_eq!(
-            statistics(&BTreeMap::from([("events".into(), 12), ("lost".into(), 0)])),
-            "COUNTER  VALUE\nevents      12\nlost         0\n"
         );
     }
 }

@@ -34,7 +34,7 @@ pub struct RespondArgs {
     /// Only if that process started then, in clock ticks since boot (field 22 of /proc/PID/stat)
     #[arg(long, value_name = "TICKS", requires = "pid")]
     start: Option<u64>,
-    /// To this unit
+    /// To this unit; a name without a type means a service
     #[arg(long, group = "target")]
     unit: Option<String>,
     /// How far: the process, its unit, or (deny) the whole host
@@ -132,6 +132,28 @@ fn seconds(text: &str) -> Result<u32, String> {
     }
 }
 
+/// The name of a unit as systemd has it: `web` is `web.service`, as for systemctl.
+fn whole(unit: &str) -> String {
+    const TYPES: [&str; 11] = [
+        "service",
+        "socket",
+        "device",
+        "mount",
+        "automount",
+        "swap",
+        "target",
+        "path",
+        "timer",
+        "slice",
+        "scope",
+    ];
+    match unit.rsplit_once('.') {
+        Some((_, kind)) if TYPES.contains(&kind) => unit.to_owned(),
+        _ if unit.is_empty() => String::new(),
+        _ => format!("{unit}.service"),
+    }
+}
+
 /// `security respond`.
 pub async fn respond(bus: &Bus, output: &Output, args: &RespondArgs) -> Result<(), Error> {
     let text = |text: &str| OwnedVariant::from(Str::from(text.to_owned()));
@@ -147,7 +169,7 @@ pub async fn respond(bus: &Bus, output: &Output, args: &RespondArgs) -> Result<(
         target.insert("start".into(), start.into());
     }
     if let Some(unit) = &args.unit {
-        target.insert("unit".into(), text(unit));
+        target.insert("unit".into(), text(&whole(unit)));
     }
     if let Some(scope) = &args.scope {
         options.insert("scope".into(), text(&word(scope)));
@@ -235,6 +257,21 @@ fn missing(id: &str, error: Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_unit_without_a_type_is_a_service() {
+        for (unit, wanted) in [
+            ("web", "web.service"),
+            ("web.service", "web.service"),
+            ("user-1000.slice", "user-1000.slice"),
+            ("run-r1.scope", "run-r1.scope"),
+            ("my.app", "my.app.service"),
+            ("web@a.b", "web@a.b.service"),
+            ("", ""),
+        ] {
+            assert_eq!(whole(unit), wanted);
+        }
+    }
 
     #[test]
     fn times_have_a_unit() {
