@@ -121,3 +121,22 @@ fn every_rule_says_what_an_administrator_needs() {
         assert_eq!(rule.id.len(), 36, "{name}");
     }
 }
+
+#[test]
+fn the_manual_names_every_source_of_events_and_every_correlation() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/man/security-ai.8");
+    let manual = std::fs::read_to_string(manual).unwrap().replace('\\', "");
+    let services = ["auditd", "syslog", "sshd", "cron", "clamav", "vsftpd"];
+    let correlations = ["event_count", "value_count", "temporal", "temporal_ordered"];
+    let classes = quantumos_detect::Class::ALL
+        .iter()
+        .map(|class| class.name());
+    let classes = classes.filter(|name| !matches!(*name, "auditd" | "log"));
+    for name in classes.chain(services).chain(correlations) {
+        let named = |word: &str| word.trim_matches(|c| "\",.()".contains(c)) == name;
+        assert!(
+            manual.split_whitespace().any(named),
+            "{name} is not in security-ai(8)"
+        );
+    }
+}
