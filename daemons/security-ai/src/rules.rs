@@ -5,6 +5,7 @@
 //! an empty one switches it off.
 
 use quantumos_detect::{Fate, Listed, Options, RuleError, RuleSet, Source};
+use quantumos_service::files;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -87,7 +88,7 @@ fn collect(
 
 fn read(path: &Path) -> Result<String, String> {
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(|error| error.to_string())?;
+    let file = files::open(path).map_err(|error| error.to_string())?;
     file.take(MAX_BYTES)
         .read_to_end(&mut bytes)
         .map_err(|error| error.to_string())?;
@@ -171,6 +172,9 @@ mod tests {
         put(root.path(), &at("etc", "README"), b"not a rule");
         std::os::unix::fs::symlink("/nowhere", root.path().join(at("etc", "dangling.yml")))
             .unwrap();
+        let pipe = root.path().join(at("etc", "pipe.yml"));
+        let made = std::process::Command::new("mkfifo").arg(pipe).status();
+        assert!(made.unwrap().success());
         let set = load(root.path(), &Options::default());
         let mut titles: Vec<_> = set.rules.iter().map(|r| r.title.as_str()).collect();
         titles.sort_unstable();
@@ -182,11 +186,12 @@ mod tests {
             .filter(|(word, _)| *word == "failed")
             .map(|(_, why)| why)
             .collect();
-        assert_eq!(reasons.len(), 3, "{reasons:?}");
+        assert_eq!(reasons.len(), 4, "{reasons:?}");
         for (name, reason) in [
             ("bad.yml:1", "`logsource` is missing"),
             ("binary.yml:1", "line 2 is not UTF-8"),
             ("dangling.yml", "can't be read"),
+            ("pipe.yml", "a pipe, not a file"),
         ] {
             assert!(
                 reasons

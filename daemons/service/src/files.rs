@@ -1,16 +1,33 @@
-//! Small files that are read as a whole. Whoever may write them may not fill the daemon's memory with them.
+//! Small files that are read as a whole. Whoever may write them may not fill the daemon's memory with them, nor have it
+//! wait for a pipe that nobody writes into.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Read, Result};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+/// Opens a file for reading, without waiting for anybody.
+///
+/// # Errors
+/// When it can't be opened; [`ErrorKind::InvalidInput`] when it is a pipe.
+pub fn open(path: &Path) -> Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(path)?;
+    if file.metadata()?.file_type().is_fifo() {
+        return Err(Error::new(ErrorKind::InvalidInput, "a pipe, not a file"));
+    }
+    Ok(file)
+}
 
 /// Reads a file that must not be longer than `most` bytes.
 ///
 /// # Errors
-/// When it can't be read; [`ErrorKind::FileTooLarge`] when it is longer.
+/// When it can't be read, as for [`open`]; [`ErrorKind::FileTooLarge`] when it is longer.
 pub fn read_at_most(path: &Path, most: usize) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = File::open(path)?;
+    let file = open(path)?;
     file.take(most as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > most {
         let why = format!("longer than {most} bytes");
@@ -55,6 +72,16 @@ mod tests {
         }
         let error = read_at_most(&folder.path().join("none"), 8).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn nobody_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe.pub");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let error = read_at_most(&pipe, 8).unwrap_err();
+        assert_eq!(error.to_string(), "a pipe, not a file");
+        assert!(read_at_most("/dev/null".as_ref(), 8).unwrap().is_empty());
     }
 
     #[test]

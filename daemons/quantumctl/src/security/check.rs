@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{self, Read},
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
 
@@ -108,10 +109,11 @@ fn check(paths: &[PathBuf], options: &Options) -> Result<Verdict, Error> {
 /// Compiles the rules of files and folders; those that can't be read are among those that fail.
 pub(super) fn compile(paths: &[PathBuf], options: &Options) -> Result<RuleSet, Error> {
     let mut files = Vec::new();
+    let mut unread = Vec::new();
     for path in paths {
         let named = |source| Error::file(path, source);
         if fs::metadata(path).map_err(named)?.is_dir() {
-            collect(path, 0, &mut files).map_err(named)?;
+            collect(path, 0, &mut files, &mut unread).map_err(named)?;
         } else {
             files.push(path.clone());
         }
@@ -119,23 +121,10 @@ pub(super) fn compile(paths: &[PathBuf], options: &Options) -> Result<RuleSet, E
     files.sort();
     files.dedup();
     let mut texts = Vec::new();
-    let mut unread = Vec::new();
     for path in files {
-        let name = path.display().to_string();
         match read(&path) {
-            Ok(text) => texts.push((name, text)),
-            Err((line, reason)) => unread.push(Listed {
-                file: name,
-                line,
-                id: String::new(),
-                title: String::new(),
-                level: None,
-                fate: Fate::Failed(RuleError {
-                    line,
-                    column: 1,
-                    reason,
-                }),
-            }),
+            Ok(text) => texts.push((path.display().to_string(), text)),
+            Err((line, reason)) => unread.push(refused(&path, line, reason)),
         }
     }
     let mut set = RuleSet::compile_for(
@@ -146,7 +135,28 @@ pub(super) fn compile(paths: &[PathBuf], options: &Options) -> Result<RuleSet, E
     Ok(set)
 }
 
-fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
+fn refused(path: &Path, line: u32, reason: String) -> Listed {
+    let error = RuleError {
+        line,
+        column: 1,
+        reason,
+    };
+    Listed {
+        file: path.display().to_string(),
+        line,
+        id: String::new(),
+        title: String::new(),
+        level: None,
+        fate: Fate::Failed(error),
+    }
+}
+
+fn collect(
+    folder: &Path,
+    depth: usize,
+    files: &mut Vec<PathBuf>,
+    unread: &mut Vec<Listed>,
+) -> io::Result<()> {
     if depth > MAX_DEPTH {
         return Err(io::Error::other(format!(
             "{} is deeper than {MAX_DEPTH} folders",
@@ -159,8 +169,12 @@ fn collect(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<
             .extension()
             .is_some_and(|extension| extension == "yml" || extension == "yaml");
         // A link that leads nowhere fails when it is read.
-        if fs::metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
-            collect(&path, depth + 1, files)?;
+        let kind = fs::metadata(&path).map(|metadata| metadata.file_type());
+        if kind.as_ref().is_ok_and(fs::FileType::is_dir) {
+            collect(&path, depth + 1, files, unread)?;
+        } else if rule && kind.is_ok_and(|kind| kind.is_fifo()) {
+            // One that is named on the command line is read; in a folder nobody may ever write into it.
+            unread.push(refused(&path, 1, "a pipe, not a file".to_owned()));
         } else if rule {
             files.push(path);
         }
@@ -275,6 +289,10 @@ mod tests {
                 .as_bytes(),
         );
         put(root, "README.md", b"not a rule");
+        let made = std::process::Command::new("mkfifo")
+            .arg(root.join("b/pipe.yml"))
+            .status();
+        assert!(made.unwrap().success());
         let verdict = check(&[root.to_owned()], &Options::default()).unwrap();
         let text = render(&verdict, false, Style::PLAIN);
         for expected in [
@@ -283,12 +301,13 @@ mod tests {
             "b/wrong.yml:4: failed: unknown modifier `nonsense`\n",
             "b/bomb.yml:2: failed: aliases",
             "b/binary.yml:2: failed: the line is not UTF-8\n",
+            "b/pipe.yml:1: failed: a pipe, not a file\n",
             "b/expand.yml:1: not applicable: Who: the configuration gives no value for %who%\n",
         ] {
             assert!(text.contains(expected), "{expected}\n{text}");
         }
         assert!(
-            text.ends_with("\nloaded 2, not applicable 2, failed 3\n"),
+            text.ends_with("\nloaded 2, not applicable 2, failed 4\n"),
             "{text}"
         );
         let quiet = render(&verdict, true, Style::PLAIN);
