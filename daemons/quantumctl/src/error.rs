@@ -288,9 +288,28 @@ fn sentence(name: &str, message: &str) -> String {
     };
     if message.is_empty() {
         lead.to_owned()
+    } else if let Some(who) = refused_by_bus(name, &message) {
+        format!("{lead}: {who}")
     } else {
         format!("{lead}: {message}")
     }
+}
+
+/// Who may do what the bus refuses, where its message says what that was: the message is for the bus's author.
+fn refused_by_bus(name: &str, message: &str) -> Option<String> {
+    if name != "org.freedesktop.DBus.Error.AccessDenied" {
+        return None;
+    }
+    let value = |key: &str| {
+        let (_, rest) = message.split_once(&format!(" {key}=\""))?;
+        rest.split_once('"').map(|(value, _)| value)
+    };
+    let (interface, member) = (value("interface")?, value("member")?);
+    let who = match value("destination")? {
+        quantumos_dbus::bus_name::SECURITY => "root and members of the group adm",
+        _ => "root",
+    };
+    Some(format!("only {who} may call {member} of {interface}"))
 }
 
 /// From any failed call, whatever layer reported it.
@@ -363,6 +382,15 @@ mod tests {
                 "org.freedesktop.DBus.Error.AccessDenied",
                 "Rejected send",
                 "the bus policy does not allow this: Rejected send",
+                4,
+            ),
+            (
+                "org.freedesktop.DBus.Error.AccessDenied",
+                "Rejected send message, 1 matched rules; type=\"method_call\", sender=\":1.135\" (uid=1000) \
+                 interface=\"org.quantumos.Alerts1\" member=\"Clear\" error name=\"(unset)\" \
+                 destination=\"org.quantumos.Security1\" (uid=988)",
+                "the bus policy does not allow this: only root and members of the group adm may call Clear of \
+                 org.quantumos.Alerts1",
                 4,
             ),
             ("com.example.Odd", "w\x1bt", "w\\x1bt (com.example.Odd)", 1),

@@ -62,15 +62,8 @@ impl Journal {
     /// # Errors
     /// When there is no journal, or it takes no entry.
     pub fn response(&mut self, response: &Response) -> io::Result<()> {
-        let (grade, state) = (response.grade.name(), response.state.name());
-        let mut message = format!("{grade} {state}: {}", response.effect);
-        for (word, text) in [("; ", &response.detail), (", because ", &response.reason)] {
-            if !text.is_empty() {
-                message.push_str(word);
-                message.push_str(text);
-            }
-        }
-        let mut entry = Entry::new(priority(response), RESPONSE_ID, &message);
+        let state = response.state.name();
+        let mut entry = Entry::new(priority(response), RESPONSE_ID, &sentence(response));
         entry.add("QUANTUMOS_RESPONSE", &response.id.to_string());
         entry.add("QUANTUMOS_STATE", state);
         entry.add("QUANTUMOS_SCOPE", response.scope.name());
@@ -214,6 +207,26 @@ fn alert_entry(id: u64, alert: &Alert) -> Vec<u8> {
     entry.0
 }
 
+/// What became of a response, in a line. What is over, or was never done, must not read as if it held.
+fn sentence(response: &Response) -> String {
+    let (grade, state) = (response.grade.name(), response.state.name());
+    let effect = &response.effect;
+    let mut sentence = match response.state {
+        State::Applying | State::Applied | State::Done => format!("{grade} {state}: {effect}"),
+        State::Undone | State::Expired | State::Ended => {
+            format!("{grade} {state}; it had been: {effect}")
+        }
+        State::Failed | State::Refused => format!("{grade} {state}; it would have been: {effect}"),
+    };
+    for (word, text) in [("; ", &response.detail), ("; reason: ", &response.reason)] {
+        if !text.is_empty() {
+            sentence.push_str(word);
+            sentence.push_str(text);
+        }
+    }
+    sentence
+}
+
 fn upper_snake(name: &str) -> String {
     let mut out = String::new();
     for c in name.chars() {
@@ -229,6 +242,8 @@ fn upper_snake(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::book::tests::alert;
+    use crate::response::plan::Act;
+    use crate::response::record::tests::response;
 
     fn received(socket: &UnixDatagram) -> Vec<u8> {
         let mut bytes = vec![0; 65_536];
@@ -275,6 +290,24 @@ mod tests {
             text.contains("QUANTUMOS_LOST=3\n") && text.contains("QUANTUMOS_LOST_TOTAL=10\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_is_over_does_not_read_as_if_it_held() {
+        for (state, wanted) in [
+            (State::Applied, "freeze applied: it stops"),
+            (State::Undone, "freeze undone; it had been: it stops"),
+            (State::Expired, "freeze expired; it had been: it stops"),
+            (State::Failed, "freeze failed; it would have been: it stops"),
+        ] {
+            let mut response = response(Act::None, state);
+            response.grade = Grade::Freeze;
+            response.effect = "it stops".into();
+            response.detail = "by root".into();
+            response.reason = "a beacon".into();
+            let wanted = format!("{wanted}; by root; reason: a beacon");
+            assert_eq!(sentence(&response), wanted);
+        }
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl Outputs {
     pub fn count(&self, alert: &Alert) {
         let raised = self.tally.raised.lock();
         let mut raised = raised.unwrap_or_else(PoisonError::into_inner);
-        raised.count(&alert.rule, &alert.level);
+        raised.count(&alert.rule, &alert.title, &alert.level);
     }
 
     /// An alert is new, or was counted again.

@@ -11,19 +11,18 @@ use std::path::Path;
 /// The most rules that are told apart; alerts of more are under `other`.
 const RULES: usize = 2048;
 
-/// Alerts since start, by rule and level.
+/// Alerts since start, by rule (with its title) and level.
 #[derive(Debug, Clone, Default)]
 pub struct Raised {
-    by_rule: BTreeMap<(String, String), u64>,
+    by_rule: BTreeMap<[String; 3], u64>,
 }
 
 impl Raised {
     /// Counts an alert, folded or not.
-    pub fn count(&mut self, rule: &str, level: &str) {
-        let known = |key: &(String, String)| self.by_rule.contains_key(key);
-        let mut key = (rule.to_owned(), level.to_owned());
-        if self.by_rule.len() >= RULES && !known(&key) {
-            "other".clone_into(&mut key.0);
+    pub fn count(&mut self, rule: &str, title: &str, level: &str) {
+        let mut key = [rule, title, level].map(str::to_owned);
+        if self.by_rule.len() >= RULES && !self.by_rule.contains_key(&key) {
+            key = ["other", "other", level].map(str::to_owned);
         }
         *self.by_rule.entry(key).or_default() += 1;
     }
@@ -81,8 +80,10 @@ const GAUGES: [&str; 5] = [
 pub fn text(figures: &Figures) -> String {
     let mut out = Exposition(String::new());
     let raised = figures.raised.by_rule.iter();
-    let raised =
-        raised.map(|((rule, level), n)| (vec![("rule", rule.as_str()), ("level", level)], *n));
+    let raised = raised.map(|([rule, title, level], n)| {
+        let labels = vec![("rule", rule.as_str()), ("title", title), ("level", level)];
+        (labels, *n)
+    });
     out.family(
         "alerts_total",
         "counter",
@@ -266,7 +267,7 @@ mod tests {
     fn a_text_for_prometheus() {
         let mut raised = Raised::default();
         for _ in 0..3 {
-            raised.count("a\"b\\c\nd", "high");
+            raised.count("r", "a\"b\\c\nd", "high");
         }
         let statistics = [
             ("events.exec", 5),
@@ -288,7 +289,7 @@ mod tests {
         let text = text(&figures);
         for line in [
             "# TYPE quantumos_security_alerts_total counter",
-            r#"quantumos_security_alerts_total{rule="a\"b\\c\nd",level="high"} 3"#,
+            r#"quantumos_security_alerts_total{rule="r",title="a\"b\\c\nd",level="high"} 3"#,
             "quantumos_security_alerts_standing 2",
             r#"quantumos_security_rules{fate="loaded"} 5"#,
             r#"quantumos_security_coverage_info{class="exec",state="active"} 1"#,
@@ -334,8 +335,8 @@ mod tests {
         #[test]
         fn rules_are_bounded_and_hostile_names_stay_on_their_line(names in proptest::collection::vec("\\PC{0,12}|[\"\\\\\n{}]{1,4}", 0..40)) {
             let mut raised = Raised::default();
-            names.iter().for_each(|name| raised.count(name, "low"));
-            (0..3000).for_each(|n| raised.count(&n.to_string(), "low"));
+            names.iter().for_each(|name| raised.count("r", name, "low"));
+            (0..3000).for_each(|n| raised.count(&n.to_string(), "t", "low"));
             prop_assert!(raised.by_rule.len() <= RULES + 1);
             let total: u64 = raised.by_rule.values().sum();
             prop_assert_eq!(total, 3000 + names.len() as u64);

@@ -162,7 +162,7 @@ async fn each_output_has_each_alert_once_and_no_secret() {
     eventually("the figures", async || {
         let text = std::fs::read_to_string(root.join("metrics.prom")).ok()?;
         let has = |line: &str| text.lines().any(|one| one == line);
-        (has(r#"quantumos_security_alerts_total{rule="netcat",level="high"} 2"#)
+        (has(r#"quantumos_security_alerts_total{rule="netcat",title="Netcat",level="high"} 2"#)
             && has(r#"quantumos_security_output_sent_total{output="otlp"} 3"#)
             && has(r#"quantumos_security_events_total{class="exec"} 2"#)
             && has("quantumos_security_alerts_standing 2"))
