@@ -6,6 +6,7 @@ mod circuits;
 mod configuration;
 mod credentials;
 mod dimensions;
+mod intrusions;
 mod keys;
 mod learning;
 mod ledger;
