@@ -2,8 +2,10 @@
 
 use crate::stage::{RULE, Stage, alert, alerts, exec, put, sees_programs};
 use futures_util::StreamExt;
-use quantumos_dbus::{Security1Proxy, path};
-use quantumos_ebpf::{ConnectEvent, Context as EventContext, Event, ProcessKey};
+use quantumos_dbus::{Security1Proxy, Service1Proxy, path};
+use quantumos_ebpf::{
+    Action, ActionEvent, ConnectEvent, Context as EventContext, Event, ProcessKey,
+};
 use quantumos_harness::{PrivateBus, contract, eventually};
 use security_ai::{SecurityAi, Settings};
 use std::path::Path;
@@ -94,6 +96,51 @@ async fn a_daemon_that_was_not_stopped_is_an_alert_of_the_next() {
     let client = stage.bus.connect().await.unwrap();
     let one = alert(&client, &path).await;
     assert_eq!(one.count().await.unwrap(), 1, "told once");
+    running.stop().await;
+}
+
+/// Somebody takes hold of a map by its number: BPF_MAP_GET_FD_BY_ID.
+fn reaching_for_a_map() -> Event {
+    Event::Action(Box::new(ActionEvent {
+        context: EventContext::default(),
+        action: Action::Bpf,
+        arguments: [14, 0, 0, 0],
+        path: Vec::new(),
+        path_truncated: false,
+        other: Vec::new(),
+        other_truncated: false,
+        label: Vec::new(),
+        file: None,
+        target: None,
+        peer: None,
+        callers_strings: false,
+    }))
+}
+
+#[tokio::test]
+async fn probes_that_somebody_changed_are_an_alert_and_a_problem() {
+    let stage = Stage::new(&[("netcat.yml", RULE)]);
+    let running = stage.serve(Settings::default()).await;
+    let client = stage.bus.connect().await.unwrap();
+    let what = "the map config was changed";
+    stage.source.changed.lock().unwrap().push(what.into());
+    stage.source.give([reaching_for_a_map()]);
+    let path = eventually("an alert", async || alerts(&client).await.pop()).await;
+    let one = alert(&client, &path).await;
+    assert_eq!(one.title().await.unwrap(), "Probes Tampered With");
+    assert_eq!(one.level().await.unwrap(), "critical");
+    assert_eq!(one.explanation().await.unwrap(), what);
+    assert_eq!(one.unit().await.unwrap(), "security-ai.service");
+    // Whoever looks at the state must not read that all is well.
+    let service = Service1Proxy::builder(&client)
+        .destination("org.quantumos.Security1")
+        .path(path::SECURITY)
+        .build()
+        .await
+        .unwrap();
+    assert_eq!(service.state().await.unwrap(), "degraded");
+    let problems = service.problems().await.unwrap();
+    assert_eq!(problems, [format!("{what}: restart security-ai")]);
     running.stop().await;
 }
 

@@ -29,6 +29,8 @@ pub struct Given {
     pub lost: Arc<Mutex<u64>>,
     pub watches: Arc<Mutex<Vec<Watch>>>,
     pub denied: Arc<Mutex<BTreeSet<Denial>>>,
+    /// What somebody else changed.
+    pub changed: Arc<Mutex<Vec<String>>>,
     ready: Arc<EventFd>,
 }
 
@@ -39,6 +41,7 @@ impl Given {
             lost: Arc::default(),
             watches: Arc::default(),
             denied: Arc::default(),
+            changed: Arc::default(),
             ready: Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK).unwrap()),
         }
     }
@@ -77,6 +80,10 @@ impl EventSource for Given {
     fn watch(&mut self, watches: &[Watch]) -> Result<(), String> {
         *self.watches.lock().unwrap() = watches.to_vec();
         Ok(())
+    }
+
+    fn verify(&self) -> Result<Vec<String>, String> {
+        Ok(self.changed.lock().unwrap().clone())
     }
 
     fn ignore(&mut self, _: &[String]) -> Result<(), String> {
