@@ -348,9 +348,8 @@ impl Keeper {
     /// Hooks came or went.
     async fn covered(&mut self, rows: Vec<Coverage>, shed: Option<String>) {
         self.coverage.set(rows);
-        match &shed {
-            Some(sentence) => tracing::warn!("{sentence}"),
-            None => tracing::info!("everything is seen again that was shed for the budget"),
+        if shed.is_none() {
+            tracing::info!("everything is seen again that was shed for the budget");
         }
         self.status.set_problem("budget", shed).await;
         let tell = async |object: &Security, emitter: &SignalEmitter<'_>| {

@@ -17,6 +17,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::manifest::{self, Beside, CONTEXT, FORMAT, Manifest};
+use super::respond::seconds;
 use crate::{
     bus::Bus,
     error::Error,
@@ -28,18 +29,33 @@ use crate::{
 /// The longest line of a capture, in bytes.
 const LONGEST_LINE: u64 = 2 << 20;
 
+/// The longest recording, in seconds.
+const LONGEST_TIME: i64 = 86_400;
+
 /// What to record.
 #[derive(Args, Debug)]
 pub struct RecordArgs {
     /// File to write
     #[arg(value_hint = ValueHint::FilePath)]
     file: PathBuf,
-    /// For how long
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86400))]
+    /// For how long, in seconds
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=LONGEST_TIME))]
     seconds: u32,
+    /// For how long, as a time: 90s, 15m, 2h, 1d
+    #[arg(long = "for", value_name = "TIME", value_parser = span, conflicts_with = "seconds")]
+    time: Option<u32>,
     /// Key of the store to sign with: id, beginning of an id, or label; an ML-DSA-87 key
     #[arg(long)]
     key: Option<String>,
+}
+
+/// A time that a recording can take.
+fn span(text: &str) -> Result<u32, String> {
+    match seconds(text)? {
+        0 => Err("a recording has an end; the longest takes 1d".into()),
+        long if i64::from(long) > LONGEST_TIME => Err("the longest recording takes 1d".into()),
+        seconds => Ok(seconds),
+    }
 }
 
 /// A line that is no event.
@@ -96,7 +112,8 @@ pub async fn run(bus: &Bus, output: &Output, args: &RecordArgs) -> Result<(), Er
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
         .map_err(|error| Error::Bus(error.to_string()))?;
     let proxy = bus.proxy(SECURITY, ROOT, SECURITY).await?;
-    let body = (zbus::Fd::from(&writer), args.seconds);
+    let seconds = args.time.unwrap_or(args.seconds);
+    let body = (zbus::Fd::from(&writer), seconds);
     if let Err(error) = bus.authorised::<_, ()>(&proxy, "Record", &body).await {
         // Nothing was recorded, so nothing is left behind.
         beside.remove();

@@ -111,7 +111,7 @@ fn word(value: &impl ValueEnum) -> String {
 }
 
 /// Seconds of a time such as `15m`; `never` is 0.
-fn seconds(text: &str) -> Result<u32, String> {
+pub(super) fn seconds(text: &str) -> Result<u32, String> {
     if text == "never" {
         return Ok(0);
     }

@@ -129,3 +129,17 @@ async fn a_recording_that_ends_is_whole_but_for_what_was_dropped() {
     beside.remove();
     assert_eq!(manifest::part(&path), None);
 }
+
+#[test]
+fn a_recording_takes_a_time_with_an_end() {
+    for (text, wanted) in [
+        ("90s", Some(90)),
+        ("15m", Some(900)),
+        ("1d", Some(86_400)),
+        ("2d", None),
+        ("never", None),
+        ("60", None),
+    ] {
+        assert_eq!(span(text).ok(), wanted, "{text}");
+    }
+}
