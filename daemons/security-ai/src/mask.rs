@@ -46,6 +46,11 @@ impl Masker {
             r"[a-z][a-z0-9+.-]*://[^\s/:@]*:(?<s>[^\s]+)@".to_string(),
             format!(r"authorization\s*[:=]\s*(?:(?:bearer|basic|token|digest)\s+)?{value}"),
             format!(r"\b(?:bearer|basic)\s+{value}"),
+            // echo alice:x | chpasswd; echo x | sudo -S, passwd --stdin
+            r#"(?:echo|printf)\s+(?:-\w+\s+)*["']?[^\s:"'|]+:(?<s>[^\s"'|]+)["']?\s*\|[^|]*\bchpasswd\b"#.to_string(),
+            format!(
+                r"(?:echo|printf)\s+(?:-\w+\s+)*{value}\s*\|\s*(?:\S*/)?(?:sudo\s+(?:-\S+\s+)*(?-i:-\w*S)|passwd\s.*--stdin)\b"
+            ),
             // openssl's and others' pass:x
             r"\bpass:(?<s>\S+)".to_string(),
             r"(?<s>\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|sk-|AKIA|ASIA|AIza|ya29\.|hf_|npm_|pypi-|dop_v1_)[A-Za-z0-9_.-]{8,})".to_string(),
@@ -241,7 +246,33 @@ mod tests {
                 "git clone https://ghp_0123456789abcdef@h/x",
                 "git clone https://***@h/x",
             ),
+            (
+                "sh -c echo alice:hunter2 | chpasswd",
+                "sh -c echo alice:*** | chpasswd",
+            ),
+            (
+                "sh -c echo 'alice:hunter2' | sudo /usr/sbin/chpasswd",
+                "sh -c echo 'alice:***' | sudo /usr/sbin/chpasswd",
+            ),
+            (
+                "bash -c echo hunter2 | sudo -S id",
+                "bash -c echo *** | sudo -S id",
+            ),
+            (
+                "bash -c echo -n \"two words\" | sudo -kS id",
+                "bash -c echo -n *** | sudo -kS id",
+            ),
+            (
+                "echo hunter2 | passwd root --stdin",
+                "echo *** | passwd root --stdin",
+            ),
             // Nothing secret here.
+            ("sh -c echo a:b | sort", "sh -c echo a:b | sort"),
+            (
+                "sh -c echo x | sudo tee /etc/x",
+                "sh -c echo x | sudo tee /etc/x",
+            ),
+            ("sh -c echo x | sudo -s tee", "sh -c echo x | sudo -s tee"),
             ("ls -l /etc/passwd", "ls -l /etc/passwd"),
             ("passwd alice", "passwd alice"),
             ("ssh -p 2222 host", "ssh -p 2222 host"),
