@@ -1,57 +1,76 @@
-//! What the maps that steer the probes held when they were last written, so that a change by somebody else is
-//! found.
+//! What the maps that steer the probes held when they were last written, so that a change by somebody else is found
+//! and taken back.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use aya::Ebpf;
 
 use crate::error::Error;
-use crate::maps::{self, Contents};
+use crate::steering::{self, Contents};
+
+/// Something that is not as it was left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tampering {
+    /// A sentence on what was found.
+    pub what: String,
+    /// Whether it is now as it was left again.
+    pub is_mended: bool,
+}
 
 /// The maps' content, as bytes, by map.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Expected {
     maps: Contents,
-    /// What had been changed when stock was taken anew, and was not told yet.
-    untold: RefCell<Vec<String>>,
+    /// What was found and mended before a change of ours, and was not told yet.
+    untold: Vec<Tampering>,
 }
 
 impl Expected {
     /// What they hold now.
     pub(crate) fn of(ebpf: &Ebpf) -> Result<Self, Error> {
         Ok(Self {
-            maps: maps::steering(ebpf)?,
+            maps: steering::read(ebpf)?,
             ..Self::default()
         })
     }
 
-    /// Makes a change of ours and expects what the maps hold then. What somebody else had changed before is told by
-    /// the next [`Self::differences`], once, so that it can't silently become what is expected.
+    /// Makes a change of ours and expects what the maps hold then. What somebody else had changed before is taken back
+    /// and told by the next [`Self::mend`], so that it can't silently become what is expected.
     pub(crate) fn change<T>(
         &mut self,
         ebpf: &mut Ebpf,
         change: impl FnOnce(&mut Ebpf) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let before = differences(&self.maps, &maps::steering(ebpf)?);
-        self.untold.get_mut().extend(before);
+        self.untold = self.mend(ebpf)?;
         let done = change(ebpf);
-        self.maps = maps::steering(ebpf)?;
+        self.maps = steering::read(ebpf)?;
         done
     }
 
-    /// A sentence for each map that does not hold what it did.
-    pub(crate) fn differences(&self, ebpf: &Ebpf) -> Result<Vec<String>, Error> {
-        let now = differences(&self.maps, &maps::steering(ebpf)?);
-        let mut all = self.untold.take();
-        all.extend(now);
-        all.sort_unstable();
-        all.dedup();
+    /// Makes the maps hold what they did; tells of each that did not.
+    pub(crate) fn mend(&mut self, ebpf: &mut Ebpf) -> Result<Vec<Tampering>, Error> {
+        let found = differences(&self.maps, &steering::read(ebpf)?);
+        let mut all = std::mem::take(&mut self.untold);
+        for (name, what) in found {
+            let empty = BTreeMap::new();
+            let entries = self.maps.get(name).unwrap_or(&empty);
+            all.push(match steering::write(ebpf, name, entries) {
+                Ok(()) => Tampering {
+                    what: format!("{what}; it is as it was again"),
+                    is_mended: true,
+                },
+                Err(error) => Tampering {
+                    what: format!("{what}; it can't be put back: {error}"),
+                    is_mended: false,
+                },
+            });
+        }
         Ok(all)
     }
 }
 
-fn differences(then: &Contents, now: &Contents) -> Vec<String> {
+/// For each map that does not hold what it did, a sentence.
+fn differences(then: &Contents, now: &Contents) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     for (name, then) in then {
         let empty = BTreeMap::new();
@@ -63,9 +82,10 @@ fn differences(then: &Contents, now: &Contents) -> Vec<String> {
             .filter(|(key, value)| now.get(*key).is_some_and(|other| other != *value))
             .count();
         if gone + new + changed > 0 {
-            found.push(format!(
+            let what = format!(
                 "the map {name} was changed: {gone} entries gone, {new} new, {changed} different"
-            ));
+            );
+            found.push((*name, what));
         }
     }
     found
@@ -93,7 +113,7 @@ mod tests {
             let found = differences(&then, &now);
             assert_eq!(found.len(), usize::from(wanted.is_some()));
             if let Some(wanted) = wanted {
-                assert!(found[0].ends_with(wanted), "{found:?}");
+                assert!(found[0].1.ends_with(wanted), "{found:?}");
             }
         }
     }

@@ -34,6 +34,7 @@ mod ring;
 mod scheduler;
 mod security;
 mod stats;
+mod steering;
 mod watch;
 
 /// Constants and offsets from `probes/events.h`.
@@ -53,6 +54,7 @@ pub use event::{
     Ancestor, Class, ConnectEvent, Context, Event, ExecEvent, ExitEvent, FileId, ForkEvent,
     Namespaces, OpenEvent, ProcessKey,
 };
+pub use expected::Tampering;
 pub use histogram::{Histogram, SLOTS, upper_bound};
 pub use ring::{Drained, Ring, Rings};
 pub use scheduler::{SchedulerLatency, SchedulerSettings};

@@ -13,7 +13,7 @@ use crate::event::Class;
 use crate::layout::{self, WATCH_KEY_MAX, WATCH_NAME_MAX};
 use crate::watch::Compiled;
 
-type PathKey = [u8; WATCH_KEY_MAX as usize];
+pub(crate) type PathKey = [u8; WATCH_KEY_MAX as usize];
 type NameKey = [u8; WATCH_NAME_MAX as usize];
 
 /// `struct config` of the probes.
@@ -196,69 +196,19 @@ fn change_config(ebpf: &mut Ebpf, change: impl FnOnce(&mut Config)) -> Result<()
     array.set(0, config, 0).map_err(failed(map))
 }
 
-fn map_mut<'a>(ebpf: &'a mut Ebpf, map: &'static str) -> Result<&'a mut Map, Error> {
+pub(crate) fn map_mut<'a>(ebpf: &'a mut Ebpf, map: &'static str) -> Result<&'a mut Map, Error> {
     ebpf.map_mut(map).ok_or(Error::Missing(map))
 }
 
-fn failed(map: &'static str) -> impl Fn(MapError) -> Error {
+pub(crate) fn failed(map: &'static str) -> impl Fn(MapError) -> Error {
     move |source| Error::Map { map, source }
 }
 
 /// The bytes, followed by zeros; what is too long is cut.
-fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
+pub(crate) fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut array = [0; N];
     for (to, from) in array.iter_mut().zip(bytes) {
         *to = *from;
     }
     array
-}
-
-/// Entries as bytes, by map.
-pub(crate) type Contents = BTreeMap<&'static str, BTreeMap<Vec<u8>, Vec<u8>>>;
-
-/// The content of the maps that say what is reported.
-pub(crate) fn steering(ebpf: &Ebpf) -> Result<Contents, Error> {
-    let mut all = BTreeMap::new();
-    let find = |map: &'static str| ebpf.map(map).ok_or(Error::Missing(map));
-
-    let map = "config";
-    let array: Array<_, Config> = Array::try_from(find(map)?).map_err(failed(map))?;
-    let config = array.get(&0, 0).map_err(failed(map))?;
-    let words = [config.path_accesses, config.everywhere];
-    let words = words.into_iter().chain(config.limits);
-    let bytes = words.flat_map(u32::to_ne_bytes).collect();
-    all.insert(map, BTreeMap::from([(Vec::new(), bytes)]));
-
-    let map = "watched_paths";
-    let trie: LpmTrie<_, PathKey, u8> = LpmTrie::try_from(find(map)?).map_err(failed(map))?;
-    let entries = trie.iter().filter_map(Result::ok).map(|(key, value)| {
-        let length = (key.prefix_len() / 8) as usize;
-        let path = key.data();
-        (path.iter().take(length).copied().collect(), vec![value])
-    });
-    all.insert(map, entries.collect());
-
-    let map = "watched_names";
-    all.insert(map, entries_of::<NameKey>(find(map)?, map)?);
-    let map = "ignored_comms";
-    all.insert(map, entries_of::<[u8; 16]>(find(map)?, map)?);
-    let map = "ignored_cgroups";
-    let filter: HashMap<_, u64, u8> = HashMap::try_from(find(map)?).map_err(failed(map))?;
-    let entries = filter
-        .iter()
-        .filter_map(Result::ok)
-        .map(|(key, value)| (key.to_ne_bytes().to_vec(), vec![value]));
-    all.insert(map, entries.collect());
-    Ok(all)
-}
-
-fn entries_of<K: Pod + AsRef<[u8]>>(
-    map: &Map,
-    name: &'static str,
-) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, Error> {
-    let found: HashMap<_, K, u8> = HashMap::try_from(map).map_err(failed(name))?;
-    let entries = found.iter().filter_map(Result::ok);
-    Ok(entries
-        .map(|(key, value)| (key.as_ref().to_vec(), vec![value]))
-        .collect())
 }

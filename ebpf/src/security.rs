@@ -11,7 +11,7 @@ use crate::coverage::{Coverage, State};
 use crate::deny::{Denial, Policy};
 use crate::error::Error;
 use crate::event::Class;
-use crate::expected::Expected;
+use crate::expected::{Expected, Tampering};
 use crate::hooks::{self, Hooked};
 use crate::maps;
 use crate::ring::{Ring, Rings};
@@ -276,7 +276,9 @@ impl SecurityProbes {
     ///
     /// When a map cannot be changed.
     pub fn shed(&mut self, action: Action, reason: &str) -> Result<(), Error> {
-        actions::uncover(&mut self.ebpf, action, &mut self.hooked)?;
+        let hooked = &mut self.hooked;
+        let change = |ebpf: &mut Ebpf| actions::uncover(ebpf, action, hooked);
+        self.expected.change(&mut self.ebpf, change)?;
         for row in &mut self.coverage {
             if row.action == Some(action) {
                 (row.hook, row.state) = (String::new(), State::Off);
@@ -293,7 +295,9 @@ impl SecurityProbes {
     /// When the kernel's types cannot be read, or a map cannot be changed.
     pub fn restore(&mut self, action: Action) -> Result<(), Error> {
         let btf = Btf::from_sys_fs().map_err(Error::NoKernelTypes)?;
-        let new = actions::cover(&mut self.ebpf, &btf, action, &self.works, &mut self.hooked)?;
+        let (works, hooked) = (&self.works, &mut self.hooked);
+        let change = |ebpf: &mut Ebpf| actions::cover(ebpf, &btf, action, works, hooked);
+        let new = self.expected.change(&mut self.ebpf, change)?;
         for row in &mut self.coverage {
             if row.action == Some(action) {
                 row.clone_from(&new);
@@ -308,8 +312,9 @@ impl SecurityProbes {
     ///
     /// When no security hook works here, the entry is not possible, or the map is full.
     pub fn deny(&mut self, denial: Denial) -> Result<(), Error> {
-        let (policy, hooked) = (&mut self.policy, &mut self.hooked);
-        policy.add(&mut self.ebpf, &self.works, hooked, denial)
+        let (policy, works, hooked) = (&mut self.policy, &self.works, &mut self.hooked);
+        let change = |ebpf: &mut Ebpf| policy.add(ebpf, works, hooked, denial);
+        self.expected.change(&mut self.ebpf, change)
     }
 
     /// Takes a refusal back; whether there was one.
@@ -319,7 +324,8 @@ impl SecurityProbes {
     /// When the map cannot be changed.
     pub fn allow(&mut self, denial: Denial) -> Result<bool, Error> {
         let (policy, hooked) = (&mut self.policy, &mut self.hooked);
-        policy.remove(&mut self.ebpf, hooked, denial)
+        let change = |ebpf: &mut Ebpf| policy.remove(ebpf, hooked, denial);
+        self.expected.change(&mut self.ebpf, change)
     }
 
     /// What is refused.
@@ -336,20 +342,27 @@ impl SecurityProbes {
         self.works.lsm.as_ref().copied().map_err(String::as_str)
     }
 
-    /// Looks whether the maps hold what was put into them and whether the probes fire. What is found is tampering, or
-    /// a fault of the kernel's.
+    /// Looks whether the maps hold what was put into them, makes them, and looks whether the probes fire. What is found is
+    /// tampering, or a fault of the kernel's.
     ///
     /// # Errors
     ///
     /// When a map cannot be read.
-    pub fn verify(&self) -> Result<Vec<String>, Error> {
-        let mut found = self.expected.differences(&self.ebpf)?;
+    pub fn verify(&mut self) -> Result<Vec<Tampering>, Error> {
+        let mut found = self.expected.mend(&mut self.ebpf)?;
         if maps::is_looking(&self.ebpf)? != self.looking {
-            found.push("the map reader was changed: events may wait to be read".to_owned());
+            let mended = maps::set_looking(&mut self.ebpf, self.looking);
+            found.push(Tampering {
+                what: "the map reader was changed: events could wait to be read".to_owned(),
+                is_mended: mended.is_ok(),
+            });
         }
         let opens = self.coverage.iter().find(|row| row.class == Class::Open);
         if opens.is_some_and(|row| row.state.delivers()) && !hooks::opens_fire(&self.ebpf)? {
-            found.push("the probe of opens does not fire any more".to_owned());
+            found.push(Tampering {
+                what: "the probe of opens does not fire any more".to_owned(),
+                is_mended: false,
+            });
         }
         Ok(found)
     }

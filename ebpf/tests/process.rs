@@ -315,7 +315,7 @@ fn while_the_reader_looks_events_come_and_wake_nobody() {
         seen |= matches!(&event, Event::Exit(exit) if exit.context.process.pid == pid);
     });
     assert!(seen, "its end is there all the same");
-    assert_eq!(probes.verify().expect("maps"), Vec::<String>::new());
+    assert_eq!(probes.verify().expect("maps"), []);
     probes.set_looking(false).expect("the map");
     rings.drain(8192, &mut |_| {});
     run();

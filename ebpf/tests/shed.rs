@@ -4,7 +4,13 @@
 
 mod support;
 
-use quantumos_ebpf::{Action, Class, Denial, Error, Event, Settings, State};
+use std::collections::BTreeMap;
+
+use aya::maps::lpm_trie::LpmTrie;
+use aya::maps::{Array, Map, MapData};
+use quantumos_ebpf::{
+    Access, Action, Class, Denial, Error, Event, Pattern, Settings, State, Tampering, Watch,
+};
 use support::{load, wait_for};
 
 fn settings() -> Settings {
@@ -73,11 +79,11 @@ fn what_nobody_changed_is_as_it_was() {
     let Some((mut probes, _rings)) = load(&settings()) else {
         return;
     };
-    assert_eq!(probes.verify().expect("maps"), [""; 0]);
+    assert_eq!(probes.verify().expect("maps"), []);
     probes
         .set_ignored_comms(&[b"any".to_vec()])
         .expect("change");
-    assert_eq!(probes.verify().expect("maps"), [""; 0]);
+    assert_eq!(probes.verify().expect("maps"), []);
 }
 
 /// Settings under which a map can be told from those of other tests and daemons on this host.
@@ -90,6 +96,14 @@ fn marked(mark: &str) -> (Settings, [u8; 16]) {
         ..settings()
     };
     (settings, key)
+}
+
+/// What is said of one entry that was put into the map that has the mark.
+fn told() -> Tampering {
+    Tampering {
+        what: "the map ignored_comms was changed: 0 entries gone, 1 new, 0 different; it is as it was again".into(),
+        is_mended: true,
+    }
 }
 
 /// Puts an entry into the map that has the mark, as somebody else with the rights would: by the map's number.
@@ -113,16 +127,76 @@ fn tamper(mark: [u8; 16], entry: &[u8; 16]) {
 #[test]
 fn a_map_that_another_changes_is_told_of_those_probes_alone() {
     let (settings, mark) = marked("told");
-    let Some((probes, _rings)) = load(&settings) else {
+    let Some((mut probes, _rings)) = load(&settings) else {
         return;
     };
-    let Some((bystander, _rings)) = load(&marked("by").0) else {
+    let Some((mut bystander, _rings)) = load(&marked("by").0) else {
         return;
     };
     tamper(mark, b"evil\0\0\0\0\0\0\0\0\0\0\0\0");
-    let told = "the map ignored_comms was changed: 0 entries gone, 1 new, 0 different";
-    assert_eq!(probes.verify().expect("maps"), [told]);
-    assert_eq!(bystander.verify().expect("maps"), [""; 0]);
+    assert_eq!(probes.verify().expect("maps"), [told()]);
+    assert_eq!(probes.verify().expect("maps"), [], "it was taken back");
+    assert_eq!(bystander.verify().expect("maps"), []);
+}
+
+/// The maps, by name, of the programs that share the map that has the mark.
+fn maps_beside(mark: [u8; 16]) -> BTreeMap<String, MapData> {
+    let is_marked = |id: u32| {
+        let map = Map::HashMap(MapData::from_id(id).expect("map"));
+        let map = aya::maps::HashMap::<_, [u8; 16], u8>::try_from(map).expect("map");
+        map.get(&mark, 0).is_ok()
+    };
+    let all: BTreeMap<u32, String> = aya::maps::loaded_maps()
+        .filter_map(Result::ok)
+        .map(|map| (map.id(), String::from_utf8_lossy(map.name()).into_owned()))
+        .collect();
+    let marked = all
+        .iter()
+        .find(|(id, name)| *name == "ignored_comms" && is_marked(**id));
+    let (marked, _) = marked.expect("the marked map");
+    aya::programs::loaded_programs()
+        .filter_map(Result::ok)
+        .filter_map(|program| program.map_ids().ok().flatten())
+        .filter(|ids| ids.contains(marked))
+        .flatten()
+        .filter_map(|id| Some((all.get(&id)?.clone(), MapData::from_id(id).ok()?)))
+        .collect()
+}
+
+#[test]
+fn maps_of_every_form_are_put_back() {
+    let (settings, mark) = marked("form");
+    let settings = Settings {
+        watches: vec![Watch {
+            pattern: Pattern::Prefix("/watched/".into()),
+            access: Access::Any,
+        }],
+        ..settings
+    };
+    let Some((mut probes, _rings)) = load(&settings) else {
+        return;
+    };
+    let mut maps = maps_beside(mark);
+    let mut take = |name: &str| maps.remove(name).unwrap_or_else(|| panic!("no map {name}"));
+    let mut config: Array<_, [u8; 48]> = Map::Array(take("config")).try_into().expect("config");
+    config.set(0, [0; 48], 0).expect("set");
+    let mut calls: Array<_, [u8; 16]> = Map::Array(take("calls")).try_into().expect("calls");
+    let unlink = u32::try_from(nix::libc::SYS_unlinkat).expect("number");
+    calls.set(unlink, [0; 16], 0).expect("set");
+    let mut paths: LpmTrie<_, [u8; 256], u8> = Map::LpmTrie(take("watched_paths"))
+        .try_into()
+        .expect("paths");
+    let all: Vec<_> = paths.keys().filter_map(Result::ok).collect();
+    assert!(!all.is_empty());
+    for key in &all {
+        paths.remove(key).expect("remove");
+    }
+    let found = probes.verify().expect("maps");
+    let mended = found.iter().filter(|one| one.is_mended).count();
+    assert_eq!((mended, found.len()), (3, 3), "{found:?}");
+    assert_eq!(probes.verify().expect("maps"), []);
+    assert_ne!(config.get(&0, 0).expect("config"), [0; 48]);
+    assert_eq!(paths.keys().filter_map(Result::ok).count(), all.len());
 }
 
 /// Our own change takes stock of the maps anew: what another did before must not become what is right.
@@ -135,9 +209,8 @@ fn a_change_by_another_is_told_though_a_change_of_ours_follows() {
     tamper(mark, b"evil\0\0\0\0\0\0\0\0\0\0\0\0");
     probes.set_watches(&[]).expect("change");
     probes.set_ignored_comms(&[]).expect("change");
-    let told = "the map ignored_comms was changed: 0 entries gone, 1 new, 0 different";
-    assert_eq!(probes.verify().expect("maps"), [told]);
-    assert_eq!(probes.verify().expect("maps"), [""; 0], "told once");
+    assert_eq!(probes.verify().expect("maps"), [told()]);
+    assert_eq!(probes.verify().expect("maps"), [], "told once");
 }
 
 /// Only where security hooks fire can anything be refused; where they don't, that is said.

@@ -9,9 +9,6 @@ use quantumos_detect::{Class, Event as _, Field, Rule, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The rule of alerts that the probes or their maps were changed.
-pub const PROBES: &str = "0f6f2c55-6d0f-4f0c-9f0e-6a3f5f6f7c21";
-
 /// The longest text of one field, in bytes.
 const LIMIT: usize = 2048;
 /// The longest explanation, in bytes.
@@ -195,7 +192,7 @@ impl Alert {
     #[must_use]
     pub fn of_tampering(what: &str, accounts: &Accounts, time: u64) -> Self {
         Self {
-            rule: PROBES.into(),
+            rule: "0f6f2c55-6d0f-4f0c-9f0e-6a3f5f6f7c21".into(),
             title: "Probes Tampered With".into(),
             level: "critical".into(),
             ..Self::of_this_daemon(what, accounts, time)

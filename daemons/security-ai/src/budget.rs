@@ -23,7 +23,6 @@ const BY_VALUE: &[Action] = &[
     Action::RmDir,
     Action::Mprotect,
     Action::Send,
-    Action::Rename,
     Action::Unlink,
     Action::Accept,
     Action::Bind,
@@ -34,6 +33,8 @@ const BY_VALUE: &[Action] = &[
     Action::Link,
     Action::Truncate,
     Action::MkNod,
+    // A program or a rule of ours can be replaced by it.
+    Action::Rename,
     Action::MemFd,
     Action::Kill,
     Action::SetGid,

@@ -7,7 +7,7 @@ use crate::budget::{Budget, Decision, Usage};
 use crate::own::Own;
 use crate::source::EventSource;
 use crate::watcher::Output;
-use quantumos_ebpf::{Action, Event};
+use quantumos_ebpf::{Action, Event, Tampering};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -26,7 +26,7 @@ pub struct Care {
     /// Events of each action since the last sample.
     events: BTreeMap<Action, u64>,
     verify: Instant,
-    /// What was found and told.
+    /// What was found, told, and stays.
     told: BTreeSet<String>,
     accounts: Accounts,
     counting: Option<bool>,
@@ -116,16 +116,22 @@ impl Care {
     }
 
     fn look_for_tampering(&mut self, source: &mut dyn EventSource, say: &mut dyn FnMut(Output)) {
-        let found = match source.verify() {
-            Ok(found) => found,
-            Err(error) => vec![format!("the maps can't be read: {error}")],
-        };
-        for what in found {
-            if self.told.insert(what.clone()) {
+        let found = source.verify().unwrap_or_else(|error| {
+            vec![Tampering {
+                what: format!("the maps can't be read: {error}"),
+                is_mended: false,
+            }]
+        });
+        for Tampering { what, is_mended } in found {
+            // What stays is found again each time.
+            if is_mended || self.told.insert(what.clone()) {
                 let now = SystemTime::now().duration_since(UNIX_EPOCH);
                 let time = now.map_or(0, |now| now.as_micros() as u64);
                 let alert = Alert::of_tampering(&what, &self.accounts, time);
                 say(Output::Alert(Box::new(alert)));
+                if !is_mended {
+                    say(Output::Tampered(what));
+                }
             }
         }
     }
@@ -154,7 +160,7 @@ mod tests {
     struct Probes {
         file: std::fs::File,
         shed: Vec<Action>,
-        changed: Vec<String>,
+        changed: Vec<Tampering>,
     }
 
     impl EventSource for Probes {
@@ -181,8 +187,10 @@ mod tests {
             self.shed.retain(|shed| *shed != action);
             Ok(())
         }
-        fn verify(&self) -> Result<Vec<String>, String> {
-            Ok(self.changed.clone())
+        fn verify(&mut self) -> Result<Vec<Tampering>, String> {
+            let all = self.changed.clone();
+            self.changed.retain(|one| !one.is_mended);
+            Ok(all)
         }
         fn coverage(&self) -> Vec<Coverage> {
             Vec::new()
@@ -245,29 +253,38 @@ mod tests {
     }
 
     #[test]
-    fn tampering_is_told_once_and_looked_for_when_somebody_reaches_for_a_map() {
-        let mut source = probes();
-        source.changed = vec!["the map config was changed".into()];
-        let mut care = Care::new(Usage::default());
-        let mut alerts = Vec::new();
-        let mut look = |care: &mut Care, source: &mut Probes| {
-            care.look_after(source, &mut |one| {
-                if let Output::Alert(alert) = one {
-                    alerts.push(alert.explanation);
-                }
-            });
-            alerts.len()
+    fn tampering_is_told_each_time_and_what_stays_once() {
+        let found = |what: &str, is_mended| Tampering {
+            what: what.into(),
+            is_mended,
         };
-        assert_eq!(look(&mut care, &mut source), 0, "not due yet");
+        let mut source = probes();
+        source.changed = vec![found("the map config was changed", false)];
+        let mut care = Care::new(Usage::default());
+        let (mut alerts, mut stays) = (Vec::new(), Vec::new());
+        let mut look = |care: &mut Care, source: &mut Probes| {
+            care.look_after(source, &mut |one| match one {
+                Output::Alert(alert) => alerts.push(alert.explanation),
+                Output::Tampered(what) => stays.push(what),
+                _ => {}
+            });
+            (alerts.len(), stays.len())
+        };
+        assert_eq!(look(&mut care, &mut source), (0, 0), "not due yet");
         // BPF_PROG_LOAD is no reason, BPF_MAP_GET_FD_BY_ID is.
         care.count(&event(Action::Bpf, 5));
-        assert_eq!(look(&mut care, &mut source), 0);
+        assert_eq!(look(&mut care, &mut source), (0, 0));
         for _ in 0..3 {
             care.count(&event(Action::Bpf, 14));
-            assert_eq!(look(&mut care, &mut source), 1);
+            assert_eq!(look(&mut care, &mut source), (1, 1));
         }
-        source.changed.push("another".into());
+        for turn in 2..5 {
+            source.changed.push(found("it is as it was again", true));
+            care.count(&event(Action::Bpf, 14));
+            assert_eq!(look(&mut care, &mut source), (turn, 1));
+        }
+        source.changed.push(found("another", false));
         care.count(&event(Action::Bpf, 14));
-        assert_eq!(look(&mut care, &mut source), 2);
+        assert_eq!(look(&mut care, &mut source), (5, 2));
     }
 }

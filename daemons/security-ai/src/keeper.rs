@@ -3,7 +3,7 @@
 //! An alert is stored before it is signalled, so that a kill in between loses nothing that anybody was told of.
 //! Equal alerts are signalled at most once a second each, with their count.
 
-use crate::alert::{self, Alert};
+use crate::alert::Alert;
 use crate::announce::announce;
 use crate::book::Outcome;
 use crate::control::SharedCoverage;
@@ -119,13 +119,10 @@ impl Keeper {
         let mut removed = Vec::new();
         for output in outputs {
             match output {
-                Output::Alert(alert) => {
-                    if alert.rule == alert::PROBES {
-                        // It stays so until the probes are loaded anew.
-                        let problem = format!("{}: restart security-ai", alert.explanation);
-                        self.status.set_problem("probes", Some(problem)).await;
-                    }
-                    self.alert(*alert, &mut raised, &mut removed);
+                Output::Alert(alert) => self.alert(*alert, &mut raised, &mut removed),
+                Output::Tampered(what) => {
+                    let problem = format!("{what}: restart security-ai");
+                    self.status.set_problem("probes", Some(problem)).await;
                 }
                 Output::Lost(class, count) => self.lost(class.name(), count).await,
                 Output::Source(problem) => self.status.set_problem("events", problem).await,

@@ -2,7 +2,8 @@
 
 use crate::settings::Events;
 use quantumos_ebpf::{
-    Action, Class, Coverage, Denial, Event, ProgramStatistics, Rings, SecurityProbes, Watch,
+    Action, Class, Coverage, Denial, Event, ProgramStatistics, Rings, SecurityProbes, Tampering,
+    Watch,
 };
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -61,11 +62,11 @@ pub trait EventSource: Send {
     fn restore(&mut self, action: Action) -> Result<(), String> {
         Err(format!("{action} is not seen by hooks here"))
     }
-    /// What is not as this daemon left it, a sentence each.
+    /// What is not as this daemon left it; what can be put back is.
     ///
     /// # Errors
     /// When that can't be found out, with the reason.
-    fn verify(&self) -> Result<Vec<String>, String> {
+    fn verify(&mut self) -> Result<Vec<Tampering>, String> {
         Ok(Vec::new())
     }
     /// Has the kernel refuse executions, or no longer.
@@ -175,7 +176,7 @@ impl EventSource for Kernel {
         done.map_err(|error| error.to_string())
     }
 
-    fn verify(&self) -> Result<Vec<String>, String> {
+    fn verify(&mut self) -> Result<Vec<Tampering>, String> {
         self.probes.verify().map_err(|error| error.to_string())
     }
 

@@ -53,6 +53,8 @@ pub enum Output {
     Lost(Class, u64),
     /// The source has failed or recovered.
     Source(Option<String>),
+    /// Something about the probes is not as it was left, and stays so.
+    Tampered(String),
     /// What became of following the journal.
     Journal(Said),
     /// Hooks came or went: what is seen now, and a sentence while not all of it is.

@@ -4,7 +4,7 @@ use crate::stage::{RULE, Stage, alert, alerts, exec, put, sees_programs};
 use futures_util::StreamExt;
 use quantumos_dbus::{Security1Proxy, Service1Proxy, path};
 use quantumos_ebpf::{
-    Action, ActionEvent, ConnectEvent, Context as EventContext, Event, ProcessKey,
+    Action, ActionEvent, ConnectEvent, Context as EventContext, Event, ProcessKey, Tampering,
 };
 use quantumos_harness::{PrivateBus, contract, eventually};
 use security_ai::{SecurityAi, Settings};
@@ -123,7 +123,10 @@ async fn probes_that_somebody_changed_are_an_alert_and_a_problem() {
     let running = stage.serve(Settings::default()).await;
     let client = stage.bus.connect().await.unwrap();
     let what = "the map config was changed";
-    stage.source.changed.lock().unwrap().push(what.into());
+    stage.source.changed.lock().unwrap().push(Tampering {
+        what: what.into(),
+        is_mended: false,
+    });
     stage.source.give([reaching_for_a_map()]);
     let path = eventually("an alert", async || alerts(&client).await.pop()).await;
     let one = alert(&client, &path).await;

@@ -4,7 +4,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use quantumos_dbus::{Alert1Proxy, SERVICES, Security1Proxy, Service, path};
 use quantumos_ebpf::{
     Class, Context as EventContext, Coverage, Denial, Event, ExecEvent, ProcessKey,
-    ProgramStatistics, State, Watch,
+    ProgramStatistics, State, Tampering, Watch,
 };
 use quantumos_harness::PrivateBus;
 use quantumos_service::{BoxError, Context, Daemon, Running};
@@ -30,7 +30,7 @@ pub struct Given {
     pub watches: Arc<Mutex<Vec<Watch>>>,
     pub denied: Arc<Mutex<BTreeSet<Denial>>>,
     /// What somebody else changed.
-    pub changed: Arc<Mutex<Vec<String>>>,
+    pub changed: Arc<Mutex<Vec<Tampering>>>,
     ready: Arc<EventFd>,
 }
 
@@ -82,7 +82,7 @@ impl EventSource for Given {
         Ok(())
     }
 
-    fn verify(&self) -> Result<Vec<String>, String> {
+    fn verify(&mut self) -> Result<Vec<Tampering>, String> {
         Ok(self.changed.lock().unwrap().clone())
     }
 
