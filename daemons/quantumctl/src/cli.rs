@@ -13,7 +13,7 @@ use crate::{
 const AFTER: &str = "\
 Exit status:
   0  done
-  1  the operation failed
+  1  the operation failed, or what was compared differs
   2  wrong usage, or an argument that the service refused
   3  the bus or a service that is needed is not running
   4  not authorised

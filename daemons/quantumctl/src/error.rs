@@ -78,6 +78,9 @@ pub enum Error {
     /// So many rules do not load; the output says which.
     #[error("{0} rules do not load")]
     RulesFailed(u32),
+    /// What was compared differs in so many places; the output says where.
+    #[error("{0} different")]
+    Different(usize),
     /// A ledger, seal, proof or checkpoint does not verify; what is wrong was printed.
     #[error("{0} does NOT verify")]
     Unverified(String),
@@ -129,6 +132,7 @@ impl Error {
             Self::Answer(_)
             | Self::File { .. }
             | Self::RulesFailed(_)
+            | Self::Different(_)
             | Self::Capture { .. }
             | Self::Terminal(_)
             | Self::Output(_) => 1,
@@ -166,6 +170,7 @@ impl Error {
             Self::Unverified(_) => "unverified".to_owned(),
             Self::Ledger(_) => "ledger".to_owned(),
             Self::RulesFailed(_) => "rules-failed".to_owned(),
+            Self::Different(_) => "different".to_owned(),
             Self::Capture { .. } => "capture".to_owned(),
             Self::Terminal(_) | Self::Output(_) => "output".to_owned(),
         };

@@ -166,7 +166,11 @@ pub fn compare(output: &Output, args: &CompareArgs) -> Result<(), Error> {
             text.push_str(&only_a_part(&file, outcome.part.as_deref(), output.style));
         }
         text
-    })
+    })?;
+    match differences.len() {
+        0 => Ok(()),
+        different => Err(Error::Different(different)),
+    }
 }
 
 /// How many rules and subjects have equal counts, and those that have not.
