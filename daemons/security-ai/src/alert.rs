@@ -56,6 +56,7 @@ pub struct Alert {
 const CARRIED: &[Field] = &[
     Field::TargetFilename,
     Field::DestinationIp,
+    Field::DestinationHostname,
     Field::DestinationPort,
     Field::Protocol,
     Field::CurrentDirectory,

@@ -7,6 +7,7 @@ use crate::clock::{Steady, real_time};
 use crate::judge::Asked;
 use crate::mask::Masker;
 use crate::message::Message;
+use crate::names::Names;
 use crate::observed::{View, What};
 use crate::proc::Proc;
 use crate::process::Processes;
@@ -58,8 +59,22 @@ impl Ruling {
             let record = Record::new(Class::Audit).with(Field::RecordType, *kind);
             rules.extend(matcher.possible(&settled, &record));
         }
-        let counts = |rule: u32| !self.is_silent(rule) || self.set.correlations.concern(&[rule]);
-        rules.into_iter().any(counts)
+        rules.into_iter().any(|rule| self.counts(rule))
+    }
+
+    /// Whether a rule that isn't silenced looks for the name of the host at the other end.
+    #[must_use]
+    pub fn wants_names(&self) -> bool {
+        let matcher = &self.set.matcher;
+        [Class::NetworkConnection, Class::SocketRedirection]
+            .into_iter()
+            .flat_map(|class| matcher.rules_looking_at(class, Field::DestinationHostname))
+            .any(|rule| self.counts(rule))
+    }
+
+    /// Whether it matters that a rule matches.
+    fn counts(&self, rule: u32) -> bool {
+        !self.is_silent(rule) || self.set.correlations.concern(&[rule])
     }
 }
 
@@ -87,6 +102,7 @@ pub struct Detector {
     processes: Processes,
     accounts: Accounts,
     units: Units,
+    names: Names,
     proc: Proc,
     masker: Masker,
     ruling: Arc<Ruling>,
@@ -112,6 +128,7 @@ impl Detector {
             processes: Processes::new(processes),
             accounts: Accounts::default(),
             units: Units::new(proc.clone()),
+            names: Names::default(),
             proc,
             masker: Masker::new()?,
             scratch: ruling.set.matcher.scratch(),
@@ -181,6 +198,7 @@ impl Detector {
         out.insert("events.log".into(), self.messages);
         out.insert("rules.matches".into(), self.matches);
         out.insert("alerts".into(), self.alerts);
+        out.insert("names.known".into(), self.names.len() as u64);
         out.insert("processes".into(), self.processes.len() as u64);
         out.insert("processes.forgotten".into(), self.processes.forgotten());
         out
@@ -258,6 +276,17 @@ impl Detector {
         self.ruling.wants_messages()
     }
 
+    /// Whether the rules in force look for names of hosts.
+    #[must_use]
+    pub fn wants_names(&self) -> bool {
+        self.ruling.wants_names()
+    }
+
+    /// The names of addresses.
+    pub fn names(&mut self) -> &mut Names {
+        &mut self.names
+    }
+
     /// A process whose events were lost may still be there to be read.
     fn complete(&mut self, key: ProcessKey) {
         let identity = key.into();
@@ -276,6 +305,7 @@ impl Detector {
             processes: &self.processes,
             accounts: &self.accounts,
             units: &self.units,
+            names: &self.names,
         };
         let taken = |tap: &Tap| tap.take(&view, real_time(context.time));
         if self.tap.as_ref().is_some_and(|tap| !taken(tap)) {

@@ -1,7 +1,7 @@
 //! What the probes call an action, as rules see it: the class that it belongs to and its fields. Each action is one
 //! event; the audit system's view of it is made from this one.
 
-use crate::observed::{View, text};
+use crate::observed::{View, hostname, text};
 use crate::process::{Identity, Process};
 use quantumos_detect::{Class, Field, Value};
 use quantumos_ebpf::{Action, ActionEvent};
@@ -119,11 +119,12 @@ pub fn each(view: &View<'_>, event: &ActionEvent, field: Field, visit: &mut dyn 
         | Field::DestinationIp
         | Field::DestinationPort
         | Field::DestinationIsIpv6
+        | Field::DestinationHostname
         | Field::Protocol
         | Field::Initiated
         | Field::SocketFamily
         | Field::SocketType
-        | Field::Descriptor => socket(event, field, visit),
+        | Field::Descriptor => socket(view, event, field, visit),
         Field::TargetImage
         | Field::TargetCommandLine
         | Field::TargetProcessId
@@ -189,7 +190,7 @@ fn change(event: &ActionEvent, field: Field, visit: &mut dyn FnMut(Value<'_>)) {
     }
 }
 
-fn socket(event: &ActionEvent, field: Field, visit: &mut dyn FnMut(Value<'_>)) {
+fn socket(view: &View<'_>, event: &ActionEvent, field: Field, visit: &mut dyn FnMut(Value<'_>)) {
     let listens = matches!(event.action, Action::Bind | Action::Listen);
     let [first, second, third, _] = event.arguments;
     if event.action == Action::RawSocket {
@@ -219,6 +220,7 @@ fn socket(event: &ActionEvent, field: Field, visit: &mut dyn FnMut(Value<'_>)) {
         Field::SourcePort if listens => visit(Value::Number(peer.port.into())),
         Field::SourcePort if event.action == Action::Accept => number(first, visit),
         Field::DestinationIp if !listens => visit(Value::Address(peer.address)),
+        Field::DestinationHostname if !listens => hostname(view, peer.address, visit),
         Field::DestinationPort if !listens => visit(Value::Number(peer.port.into())),
         Field::DestinationIsIpv6 if !listens => visit(Value::Flag(peer.address.is_ipv6())),
         Field::Protocol => match peer.protocol {

@@ -130,6 +130,10 @@ impl Keeper {
                     self.status.set_problem("journal", problem).await;
                 }
                 Output::Journal(Said::Lost(count)) => self.lost("log", count).await,
+                Output::Names(Said::Problem(problem)) => {
+                    self.status.set_problem("names", problem).await;
+                }
+                Output::Names(Said::Lost(count)) => self.lost("names", count).await,
                 Output::Coverage(rows, shed) => self.covered(rows, shed).await,
             }
         }

@@ -9,6 +9,8 @@
 pub mod accounts;
 pub mod alert;
 mod announce;
+pub mod answer;
+pub mod answers;
 pub mod book;
 pub mod budget;
 pub mod care;
@@ -27,6 +29,7 @@ pub mod mask;
 pub mod message;
 pub mod meter;
 pub mod model;
+pub mod names;
 pub mod objects;
 pub mod observed;
 pub mod outputs;

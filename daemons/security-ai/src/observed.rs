@@ -2,10 +2,12 @@
 //! What costs a look-up (user, unit) is looked up only when a rule asks.
 
 use crate::accounts::Accounts;
+use crate::names::Names;
 use crate::process::{Identity, Process, Processes};
 use crate::units::Units;
 use quantumos_detect::{Class, Event as Observed, Field, Value};
 use quantumos_ebpf::{ActionEvent, ConnectEvent, Context, ExecEvent, ExitEvent, OpenEvent};
+use std::net::IpAddr;
 
 /// What happened.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +39,8 @@ pub struct View<'a> {
     pub accounts: &'a Accounts,
     /// All units.
     pub units: &'a Units,
+    /// Names of addresses.
+    pub names: &'a Names,
 }
 
 impl<'a> View<'a> {
@@ -168,6 +172,9 @@ impl View<'_> {
             (What::Connecting(event), Field::DestinationIp) => {
                 visit(Value::Address(event.address.to_canonical()))
             }
+            (What::Connecting(event), Field::DestinationHostname) => {
+                hostname(self, event.address, visit);
+            }
             (What::Connecting(event), Field::DestinationPort) => {
                 visit(Value::Number(event.port.into()))
             }
@@ -188,6 +195,13 @@ impl View<'_> {
             }
             _ => {}
         }
+    }
+}
+
+/// The name that an address is known by when the event happens.
+pub(crate) fn hostname(view: &View<'_>, address: IpAddr, visit: &mut dyn FnMut(Value<'_>)) {
+    if let Some(name) = view.names.get(address, view.context.time) {
+        visit(Value::Bytes(name.as_bytes()));
     }
 }
 

@@ -3,6 +3,7 @@
 //! then can't deliver is counted as lost: nothing vanishes uncounted.
 
 use crate::alert::Alert;
+use crate::answers::Answers;
 use crate::budget::Usage;
 use crate::care::Care;
 use crate::clock::boot_time;
@@ -10,12 +11,13 @@ use crate::detector::{Detector, Ruling};
 use crate::follower::{self, Follower, Said};
 use crate::looks::{Looks, Turn};
 use crate::message::Message;
+use crate::names::Names;
 use crate::recorder;
 use crate::source::{Counters, EventSource};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use quantumos_ebpf::{Class, Coverage, Denial, Watch};
+use quantumos_ebpf::{Class, Coverage, Denial, Event, Watch};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, mpsc};
@@ -57,6 +59,8 @@ pub enum Output {
     Tampered(String),
     /// What became of following the journal.
     Journal(Said),
+    /// What became of listening to name servers.
+    Names(Said),
     /// Hooks came or went: what is seen now, and a sentence while not all of it is.
     Coverage(Vec<Coverage>, Option<String>),
 }
@@ -99,6 +103,7 @@ pub fn start(
         detector,
         journal,
         following: None,
+        answers: None,
         output,
         inbox,
         wake,
@@ -121,6 +126,7 @@ struct Watcher {
     detector: Detector,
     journal: follower::Settings,
     following: Option<(Follower, mpsc::Receiver<Message>)>,
+    answers: Option<Answers>,
     output: async_mpsc::Sender<Output>,
     inbox: mpsc::Receiver<Command>,
     wake: Arc<EventFd>,
@@ -135,10 +141,11 @@ struct Watcher {
 
 impl Watcher {
     fn run(mut self) {
+        self.listen();
         self.detector.scan();
         self.follow();
         loop {
-            let (events, commands) = match self.wait() {
+            let (events, commands, answers) = match self.wait() {
                 Ok(ready) => ready,
                 Err(error) => {
                     self.say(Output::Source(Some(format!(
@@ -153,17 +160,25 @@ impl Watcher {
                 }
                 self.messages();
             }
+            if answers && let Some(answers) = &mut self.answers {
+                answers.take(self.detector.names());
+            }
             if events {
-                let (source, detector, output, care) = (
+                let (source, detector, output, care, answers) = (
                     &mut self.source,
                     &mut self.detector,
                     &self.output,
                     &mut self.care,
+                    &mut self.answers,
                 );
                 let mut events = 0;
                 let more = source.drain(BATCH, &mut |event| {
                     events += 1;
                     care.count(&event);
+                    // The answer that led to a connection came before it.
+                    if let Some(answers) = answers.as_mut().filter(|_| has_peer(&event)) {
+                        answers.take(detector.names());
+                    }
                     detector.take(&event, &mut |alert| {
                         // Fails only when the daemon is stopping.
                         let _ = output.blocking_send(Output::Alert(Box::new(alert)));
@@ -202,14 +217,17 @@ impl Watcher {
         }
     }
 
-    /// Whether there are events, and whether there are commands.
-    fn wait(&mut self) -> Result<(bool, bool), Errno> {
+    /// Whether there are events, commands, and answers of name servers.
+    fn wait(&mut self) -> Result<(bool, bool, bool), Errno> {
         let now = Instant::now();
         let check = self.check.map(|due| due.saturating_duration_since(now));
         let windows = self.detector.windows().and_then(|windows| windows.due());
         let windows = windows.map(|due| Duration::from_nanos(due.saturating_sub(boot_time())));
         let look = self.looks.due(now);
-        let timeout = match check.into_iter().chain(windows).chain(look).min() {
+        let answers = self.answers.as_ref().map(|answers| answers.wait(now));
+        let pause = answers.and_then(Result::err);
+        let others = windows.into_iter().chain(look).chain(pause);
+        let timeout = match check.into_iter().chain(others).min() {
             _ if self.more => PollTimeout::ZERO,
             Some(left) => {
                 // Up to whole milliseconds: else it would be woken too early, and again.
@@ -221,6 +239,10 @@ impl Watcher {
         let mut descriptors = [
             PollFd::new(self.source.descriptor(), PollFlags::POLLIN),
             PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
+            match answers {
+                Some(Ok(socket)) => PollFd::new(socket, PollFlags::POLLIN),
+                _ => PollFd::new(self.wake.as_fd(), PollFlags::empty()),
+            },
         ];
         match poll(&mut descriptors, timeout) {
             Ok(_) | Err(Errno::EINTR) => {}
@@ -235,7 +257,23 @@ impl Watcher {
         }
         let looks = look.is_some_and(|left| now.elapsed() >= left);
         let events = ready(&descriptors[0]) || looks || self.more;
-        Ok((events, ready(&descriptors[1])))
+        Ok((events, ready(&descriptors[1]), ready(&descriptors[2])))
+    }
+
+    /// Listens to name servers if the rules in force need it, else not.
+    fn listen(&mut self) {
+        if !self.detector.wants_names() {
+            self.answers = None;
+            *self.detector.names() = Names::default();
+            self.say(Output::Names(Said::Problem(None)));
+        } else if self.answers.is_none() {
+            let opened = Answers::open();
+            let problem = opened.as_ref().err().map(|error| {
+                format!("names of hosts are not known, and rules about them don't match: {error}")
+            });
+            self.answers = opened.ok();
+            self.say(Output::Names(Said::Problem(problem)));
+        }
     }
 
     /// Follows the journal if the rules in force need it, else not.
@@ -301,6 +339,7 @@ impl Watcher {
                 Command::Rules(ruling, watches, done) => {
                     self.detector.set_ruling(ruling);
                     self.follow();
+                    self.listen();
                     let _ = done.send(self.source.watch(&watches));
                 }
                 Command::Ignore(commands, done) => {
@@ -336,6 +375,10 @@ impl Watcher {
     }
 
     fn check_losses(&mut self) {
+        match self.answers.as_mut().map_or(0, Answers::lost) {
+            0 => {}
+            lost => self.say(Output::Names(Said::Lost(lost))),
+        }
         match self.source.counters() {
             Ok(now) => {
                 // Nobody sees what is beyond a limit, either.
@@ -379,6 +422,12 @@ impl Watcher {
             );
         }
         self.care.report(&mut out);
+        if let Some(answers) = &self.answers {
+            let counted = answers.counted;
+            out.insert("names.answers".into(), counted.taken);
+            out.insert("names.unreadable".into(), counted.unreadable);
+            out.insert("names.lost".into(), counted.lost);
+        }
         let waiting = self.output.max_capacity() - self.output.capacity();
         out.insert("queue.alerts".into(), waiting as u64);
         for program in self.source.programs() {
@@ -391,5 +440,14 @@ impl Watcher {
 
     fn say(&self, output: Output) {
         let _ = self.output.blocking_send(output);
+    }
+}
+
+/// Whether an event is about another host.
+fn has_peer(event: &Event) -> bool {
+    match event {
+        Event::Connect(_) => true,
+        Event::Action(action) => action.peer.is_some(),
+        _ => false,
     }
 }

@@ -82,6 +82,20 @@ impl Matcher {
             .is_some_and(|c| c.atoms.iter().any(|atom| atom.looks_at(field)))
     }
 
+    /// The rules that look at this field of this class.
+    #[must_use]
+    pub fn rules_looking_at(&self, class: Class, field: Field) -> Vec<u32> {
+        let Some((atoms, rules)) = self.class(class) else {
+            return Vec::new();
+        };
+        let looks = |id: AtomId| atoms[id as usize].looks_at(field);
+        rules
+            .iter()
+            .filter(|(_, expression)| expression.has(&looks))
+            .map(|(number, _)| *number)
+            .collect()
+    }
+
     pub(crate) fn class(&self, class: Class) -> Option<(&[Arc<Atom>], &[Numbered])> {
         let found = self.of(class)?;
         Some((&found.atoms, &found.rules))

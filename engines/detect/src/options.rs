@@ -29,11 +29,7 @@ const CLASSES: &[Class] = &[
 ];
 
 /// Fields of those classes that nothing fills in yet.
-const ABSENT: &[Field] = &[
-    Field::DestinationHostname,
-    Field::ImageLoaded,
-    Field::OldMode,
-];
+const ABSENT: &[Field] = &[Field::ImageLoaded, Field::OldMode];
 
 /// System calls that audit records (`SYSCALL`) are made of.
 const SYSTEM_CALLS: &[&str] = &[

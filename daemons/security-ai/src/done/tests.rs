@@ -1,5 +1,7 @@
 use super::*;
 use crate::accounts::Accounts;
+use crate::answer::Answer;
+use crate::names::Names;
 use crate::observed::What;
 use crate::proc::Proc;
 use crate::process::Processes;
@@ -28,12 +30,21 @@ fn event(action: Action, arguments: [u64; 4], path: &str, other: &str) -> Action
 fn values(event: &ActionEvent, field: Field) -> String {
     let (processes, accounts) = (Processes::new(16), Accounts::default());
     let units = Units::new(Proc::new("/nowhere"));
+    let mut names = Names::default();
+    names.learn(
+        &Answer {
+            name: "pool.example".into(),
+            addresses: vec![(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 60)],
+        },
+        0,
+    );
     let view = View {
         what: What::Done(event),
         context: &event.context,
         processes: &processes,
         accounts: &accounts,
         units: &units,
+        names: &names,
     };
     let mut out = Vec::new();
     view.each(field, &mut |value| {
@@ -129,7 +140,11 @@ fn each_action_has_the_fields_of_its_class() {
         (
             peer(event(Action::Bind, [0; 4], "", "")),
             Class::NetworkListen,
-            &[(Field::SourcePort, "99"), (Field::SourceIp, "192.0.2.1")],
+            &[
+                (Field::SourcePort, "99"),
+                (Field::SourceIp, "192.0.2.1"),
+                (Field::DestinationHostname, ""),
+            ],
         ),
         (
             peer(event(Action::Accept, [22, 0, 0, 0], "", "")),
@@ -146,6 +161,7 @@ fn each_action_has_the_fields_of_its_class() {
             &[
                 (Field::Descriptor, "1"),
                 (Field::DestinationIp, "192.0.2.1"),
+                (Field::DestinationHostname, "pool.example"),
             ],
         ),
         (

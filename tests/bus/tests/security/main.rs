@@ -8,6 +8,7 @@ mod disk;
 mod hostile;
 mod manager;
 mod messages;
+mod names;
 mod on_record;
 mod outputs;
 mod policy;

