@@ -152,8 +152,7 @@ impl Guest {
         if !files.disk().exists() {
             machine::copy_disk(&options.image, &files.disk())?;
         }
-        let mut machine = Machine::power_on(&files, &options)?;
-        let link = reach(&files, &mut machine, None)?;
+        let (machine, link) = bring_up(&files, &options, None)?;
         Ok(Self {
             link,
             machine: Some(machine),
@@ -283,10 +282,9 @@ impl Guest {
         let mut machine = self.machine.take().ok_or_else(not_ours)?;
         machine.power_off();
         append.clone_into(&mut self.options.append);
-        let machine = self
-            .machine
-            .insert(Machine::power_on(&self.files, &self.options)?);
-        self.link = reach(&self.files, machine, Some(&old))?;
+        let (machine, link) = bring_up(&self.files, &self.options, Some(&old))?;
+        self.machine = Some(machine);
+        self.link = link;
         Ok(())
     }
 
@@ -332,8 +330,41 @@ fn expect(command: String, output: Output) -> Result<Vec<u8>, GuestError> {
     })
 }
 
+/// Switches it on and waits until it answers. Emulated processors were seen to run half of an instruction that the kernel
+/// was replacing, at the switches of its own code; a kernel that panics before it runs any program is started once more.
+fn bring_up(
+    files: &Files,
+    options: &Options,
+    not: Option<&str>,
+) -> Result<(Machine, Link), GuestError> {
+    let mut machine = Machine::power_on(files, options)?;
+    let mut link = reach(files, &mut machine, not);
+    if let Err(error) = &link
+        && panicked_early(&console(files))
+    {
+        eprintln!("{error}\nthe kernel panicked before it ran any program; once more");
+        machine.power_off();
+        machine = Machine::power_on(files, options)?;
+        link = reach(files, &mut machine, not);
+    }
+    match link {
+        Ok(link) => Ok((machine, link)),
+        Err(error) => {
+            machine.power_off();
+            Err(error)
+        }
+    }
+}
+
 fn reach(files: &Files, machine: &mut Machine, not: Option<&str>) -> Result<Link, GuestError> {
-    Link::find(&files.agent(), not, PATIENCE, || machine.alive(files)).map_err(|error| {
+    let alive = || {
+        machine.alive(files)?;
+        match panicked_early(&console(files)) {
+            true => Err(GuestError::Ended("its kernel panicked".into())),
+            false => Ok(()),
+        }
+    };
+    Link::find(&files.agent(), not, PATIENCE, alive).map_err(|error| {
         GuestError::Ended(format!(
             "{error}; the end of its console:\n{}",
             console_tail(files)
@@ -341,9 +372,39 @@ fn reach(files: &Files, machine: &mut Machine, not: Option<&str>) -> Result<Link
     })
 }
 
-fn console_tail(files: &Files) -> String {
+/// Whether a console shows a panic of a kernel that was still making itself ready.
+fn panicked_early(console: &str) -> bool {
+    console.contains("end Kernel panic") && console.contains("kernel_init_freeable")
+}
+
+fn console(files: &Files) -> String {
     let text = std::fs::read(files.console_log()).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn console_tail(files: &Files) -> String {
+    let text = console(files);
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_early_while_the_kernel_makes_itself_ready() {
+        let panic = "---[ end Kernel panic - not syncing: Fatal exception in interrupt ]---";
+        let early =
+            format!(" kernel_init_freeable+0x23d/0x2a0\r\n kernel_init+0x1a/0x130\r\n{panic}");
+        let late = format!(" do_exit+0x1/0x2\r\n{panic}");
+        for (console, wanted) in [
+            (early.as_str(), true),
+            (late.as_str(), false),
+            (" kernel_init_freeable+0x23d/0x2a0", false),
+            ("", false),
+        ] {
+            assert_eq!(panicked_early(console), wanted, "{console}");
+        }
+    }
 }
