@@ -117,7 +117,7 @@ pub(crate) fn set_watches(ebpf: &mut Ebpf, watches: &Compiled) -> Result<(), Err
     let wanted: BTreeMap<(u32, PathKey), u8> = watches
         .prefixes
         .iter()
-        .map(|(prefix, accesses)| ((prefix.len() as u32 * 8, padded(prefix)), *accesses))
+        .map(|(prefix, accesses)| (path_key(prefix), *accesses))
         .collect();
     let accesses = watches
         .prefixes
@@ -128,16 +128,7 @@ pub(crate) fn set_watches(ebpf: &mut Ebpf, watches: &Compiled) -> Result<(), Err
     let map = "watched_paths";
     let mut trie: LpmTrie<_, PathKey, u8> =
         LpmTrie::try_from(map_mut(ebpf, map)?).map_err(failed(map))?;
-    for ((bits, path), accesses) in &wanted {
-        trie.insert(&Key::new(*bits, *path), *accesses, 0)
-            .map_err(failed(map))?;
-    }
-    let old: Vec<_> = trie.keys().filter_map(Result::ok).collect();
-    for key in old {
-        if !wanted.contains_key(&(key.prefix_len(), key.data())) {
-            trie.remove(&key).map_err(failed(map))?;
-        }
-    }
+    replace_paths(&mut trie, &wanted).map_err(failed(map))?;
 
     let map = "watched_names";
     let mut names: HashMap<_, NameKey, u8> =
@@ -174,7 +165,30 @@ pub(crate) fn set_ignored_cgroups(ebpf: &mut Ebpf, cgroups: &[u64]) -> Result<()
     replace(&mut filter, &wanted).map_err(failed(map))
 }
 
-fn replace<K: Pod + Ord>(
+/// How many bits of a path count, and the path.
+pub(crate) fn path_key(prefix: &[u8]) -> (u32, PathKey) {
+    (prefix.len() as u32 * 8, padded(prefix))
+}
+
+/// Makes a trie of paths hold these, and no others; what stays is there all the time.
+pub(crate) fn replace_paths(
+    trie: &mut LpmTrie<&mut MapData, PathKey, u8>,
+    wanted: &BTreeMap<(u32, PathKey), u8>,
+) -> Result<(), MapError> {
+    for ((bits, path), accesses) in wanted {
+        trie.insert(&Key::new(*bits, *path), *accesses, 0)?;
+    }
+    let old: Vec<_> = trie.keys().filter_map(Result::ok).collect();
+    for key in old {
+        if !wanted.contains_key(&(key.prefix_len(), key.data())) {
+            trie.remove(&key)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a map hold these, and no others; what stays is there all the time.
+pub(crate) fn replace<K: Pod + Ord>(
     map: &mut HashMap<&mut MapData, K, u8>,
     wanted: &BTreeMap<K, u8>,
 ) -> Result<(), MapError> {

@@ -9,7 +9,7 @@ use aya::maps::{Array, HashMap, Map};
 
 use crate::error::Error;
 use crate::layout::{self, WATCH_NAME_MAX};
-use crate::maps::{PathKey, failed, map_mut, padded};
+use crate::maps::{PathKey, failed, map_mut, padded, path_key, replace, replace_paths};
 
 /// Keys and values of one map.
 pub(crate) type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -114,16 +114,11 @@ fn put_hash<const N: usize>(
     entries: &Entries,
 ) -> Result<(), Error> {
     let mut hash: HashMap<_, [u8; N], u8> = HashMap::try_from(map).map_err(failed(name))?;
-    for (key, value) in entries {
-        let [value] = padded(value);
-        hash.insert(padded::<N>(key), value, 0)
-            .map_err(failed(name))?;
-    }
-    let all: Vec<_> = hash.keys().filter_map(Result::ok).collect();
-    for key in all.iter().filter(|key| !entries.contains_key(&key[..])) {
-        hash.remove(key).map_err(failed(name))?;
-    }
-    Ok(())
+    let wanted = entries
+        .iter()
+        .map(|(key, value)| (padded::<N>(key), byte(value)))
+        .collect();
+    replace(&mut hash, &wanted).map_err(failed(name))
 }
 
 fn paths(map: &Map, name: &'static str) -> Result<Entries, Error> {
@@ -142,16 +137,14 @@ fn prefix(key: &Key<PathKey>) -> Vec<u8> {
 
 fn put_paths(map: &mut Map, name: &'static str, entries: &Entries) -> Result<(), Error> {
     let mut trie: LpmTrie<_, PathKey, u8> = LpmTrie::try_from(map).map_err(failed(name))?;
-    for (path, value) in entries {
-        let key = Key::new(path.len() as u32 * 8, padded(path));
-        let [value] = padded(value);
-        trie.insert(&key, value, 0).map_err(failed(name))?;
-    }
-    let all: Vec<_> = trie.keys().filter_map(Result::ok).collect();
-    for key in all {
-        if !entries.contains_key(&prefix(&key)) {
-            trie.remove(&key).map_err(failed(name))?;
-        }
-    }
-    Ok(())
+    let wanted = entries
+        .iter()
+        .map(|(path, value)| (path_key(path), byte(value)))
+        .collect();
+    replace_paths(&mut trie, &wanted).map_err(failed(name))
+}
+
+fn byte(value: &[u8]) -> u8 {
+    let [value] = padded(value);
+    value
 }
