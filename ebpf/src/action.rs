@@ -200,6 +200,27 @@ pub struct ActionEvent {
     pub callers_strings: bool,
 }
 
+impl ActionEvent {
+    /// One of which nothing else is known.
+    #[must_use]
+    pub fn bare(context: Context, action: Action, arguments: [u64; 4]) -> Self {
+        Self {
+            context,
+            action,
+            arguments,
+            path: Vec::new(),
+            path_truncated: false,
+            other: Vec::new(),
+            other_truncated: false,
+            label: Vec::new(),
+            file: None,
+            target: None,
+            peer: None,
+            callers_strings: false,
+        }
+    }
+}
+
 /// An absolute path without `.`, `..` and empty components; other text as it is.
 pub(crate) fn normalized(path: Vec<u8>) -> Vec<u8> {
     if path.first() != Some(&b'/') {

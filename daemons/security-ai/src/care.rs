@@ -4,12 +4,13 @@
 use crate::accounts::Accounts;
 use crate::alert::Alert;
 use crate::budget::{Budget, Decision, Usage};
+use crate::clock::{boot_time, real_time};
 use crate::own::Own;
 use crate::source::EventSource;
 use crate::watcher::Output;
 use quantumos_ebpf::{Action, Event, Tampering};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// How often the maps are looked at; at once when another process has taken hold of an eBPF object.
 const VERIFY: Duration = Duration::from_secs(10);
@@ -125,8 +126,7 @@ impl Care {
         for Tampering { what, is_mended } in found {
             // What stays is found again each time.
             if is_mended || self.told.insert(what.clone()) {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH);
-                let time = now.map_or(0, |now| now.as_micros() as u64);
+                let time = real_time(boot_time());
                 let alert = Alert::of_tampering(&what, &self.accounts, time);
                 say(Output::Alert(Box::new(alert)));
                 if !is_mended {
@@ -209,20 +209,8 @@ mod tests {
     }
 
     fn event(action: Action, first: u64) -> Event {
-        Event::Action(Box::new(ActionEvent {
-            context: Context::default(),
-            action,
-            arguments: [first, 0, 0, 0],
-            path: Vec::new(),
-            path_truncated: false,
-            other: Vec::new(),
-            other_truncated: false,
-            label: Vec::new(),
-            file: None,
-            target: None,
-            peer: None,
-            callers_strings: false,
-        }))
+        let event = ActionEvent::bare(Context::default(), action, [first, 0, 0, 0]);
+        Event::Action(Box::new(event))
     }
 
     #[test]

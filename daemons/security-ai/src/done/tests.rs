@@ -12,18 +12,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 fn event(action: Action, arguments: [u64; 4], path: &str, other: &str) -> ActionEvent {
     ActionEvent {
-        context: Context::default(),
-        action,
-        arguments,
         path: path.into(),
-        path_truncated: false,
         other: other.into(),
-        other_truncated: false,
-        label: Vec::new(),
-        file: None,
-        target: None,
-        peer: None,
-        callers_strings: false,
+        ..ActionEvent::bare(Context::default(), action, arguments)
     }
 }
 

@@ -101,20 +101,8 @@ async fn a_daemon_that_was_not_stopped_is_an_alert_of_the_next() {
 
 /// Somebody takes hold of a map by its number: BPF_MAP_GET_FD_BY_ID.
 fn reaching_for_a_map() -> Event {
-    Event::Action(Box::new(ActionEvent {
-        context: EventContext::default(),
-        action: Action::Bpf,
-        arguments: [14, 0, 0, 0],
-        path: Vec::new(),
-        path_truncated: false,
-        other: Vec::new(),
-        other_truncated: false,
-        label: Vec::new(),
-        file: None,
-        target: None,
-        peer: None,
-        callers_strings: false,
-    }))
+    let event = ActionEvent::bare(EventContext::default(), Action::Bpf, [14, 0, 0, 0]);
+    Event::Action(Box::new(event))
 }
 
 #[tokio::test]
