@@ -23,20 +23,6 @@ pub fn from_object_path(path: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// The object path of a unit.
-#[must_use]
-pub fn object_path(unit: &str) -> String {
-    let mut path = String::from("/org/freedesktop/systemd1/unit/");
-    for (index, byte) in unit.bytes().enumerate() {
-        if byte.is_ascii_alphabetic() || (byte.is_ascii_digit() && index > 0) {
-            path.push(char::from(byte));
-        } else {
-            path.push_str(&format!("_{byte:02x}"));
-        }
-    }
-    path
-}
-
 /// The innermost service or scope of a control group such as `/system.slice/a.service/sub`.
 #[must_use]
 pub fn from_cgroup(cgroup: &str) -> Option<String> {
@@ -91,11 +77,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn a_path_leads_back_to_its_unit(unit in "[a-zA-Z0-9:_.@\\\\-]{1,60}\\.service") {
-            prop_assert_eq!(from_object_path(&object_path(&unit)), Some(unit));
-        }
-
         #[test]
         fn any_path_is_safe(path in "/org/freedesktop/systemd1/unit/.{0,40}") {
             let _ = from_object_path(&path);

@@ -222,3 +222,17 @@ pub(crate) fn unit_change(message: &zbus::Message) -> Option<(String, String, St
     let active = text::clip(&changed.text("ActiveState"));
     (!active.is_empty()).then(|| (name, active, text::clip(&changed.text("SubState"))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use quantumos_service::systemd::unit_path;
+
+    proptest! {
+        #[test]
+        fn a_path_leads_back_to_its_unit(unit in "[a-zA-Z0-9:_.@\\\\-]{1,60}\\.service") {
+            prop_assert_eq!(unit::from_object_path(&unit_path(&unit)), Some(unit));
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use quantumos_dimensions::unit::object_path;
+use quantumos_service::systemd::unit_path;
 use zbus::{
     Connection, ObjectPath, OwnedObjectPath, Variant, names::InterfaceName,
     object_server::SignalEmitter,
@@ -77,7 +77,7 @@ impl Manager {
             .map(|(name, state)| {
                 let description = format!("The {name}");
                 let (loaded, none) = ("loaded".to_owned(), String::new());
-                let at = path(&object_path(name));
+                let at = path(&unit_path(name));
                 (
                     name.clone(),
                     description,
@@ -182,7 +182,7 @@ impl Systemd {
             ("back.service", false),
         ] {
             server
-                .at(object_path(name), Unit { transient })
+                .at(unit_path(name), Unit { transient })
                 .await
                 .unwrap();
             world
@@ -195,7 +195,7 @@ impl Systemd {
             unit: "back.service".to_owned(),
             next: 4_000_000_000_000_000,
         };
-        server.at(object_path("back.timer"), timer).await.unwrap();
+        server.at(unit_path("back.timer"), timer).await.unwrap();
         world
             .lock()
             .unwrap()
@@ -236,7 +236,7 @@ impl Systemd {
 
 /// Says, as systemd would, that a unit is in a state; anybody may try.
 pub async fn say_state(connection: &Connection, unit: &str, active: &str, sub: &str) {
-    let emitter = SignalEmitter::new(connection, object_path(unit)).unwrap();
+    let emitter = SignalEmitter::new(connection, unit_path(unit)).unwrap();
     zbus::fdo::Properties::properties_changed(
         &emitter,
         InterfaceName::try_from("org.freedesktop.systemd1.Unit").unwrap(),
