@@ -13,6 +13,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use quantumos_dbus::Security1Proxy;
 use quantumos_ebpf::RunTime;
 use quantumos_harness::PrivateBus;
+use quantumos_service::Running;
 use security_ai::{SecurityAi, Settings};
 
 use super::peers::{Auditd, Bpftrace};
@@ -105,11 +106,7 @@ pub fn measure(print: Print<'_>) -> Result<(), Failure> {
 /// What is known of the cost without a comparison: the probes' own time and the daemon's, per cent of the compile's. Not
 /// in it is what the kernel does to get to the probes, nor what this process needs to start the compilers.
 async fn accounted(root: &Path, files: &[PathBuf], starting: f64) -> Result<f64, Failure> {
-    let bus = PrivateBus::start()?;
-    let daemon = bus
-        .serve::<SecurityAi>(root, Settings::default())
-        .await
-        .map_err(|error| error.to_string())?;
+    let (bus, daemon) = serve(root).await?;
     let client = bus.connect().await?;
     let security = Security1Proxy::new(&client).await?;
     let mut shares = Vec::new();
@@ -189,12 +186,16 @@ fn in_probes(statistics: &HashMap<String, u64>) -> f64 {
     times.map(|(_, nanos)| *nanos as f64 * 1e-9).sum()
 }
 
-async fn watched(root: &Path, files: &[PathBuf]) -> Result<Took, Failure> {
+/// The daemon on a bus of its own.
+async fn serve(root: &Path) -> Result<(PrivateBus, Running<SecurityAi>), Failure> {
     let bus = PrivateBus::start()?;
-    let daemon = bus
-        .serve::<SecurityAi>(root, Settings::default())
-        .await
-        .map_err(|error| error.to_string())?;
+    let daemon = bus.serve(root, Settings::default()).await;
+    let daemon = daemon.map_err(|error| error.to_string())?;
+    Ok((bus, daemon))
+}
+
+async fn watched(root: &Path, files: &[PathBuf]) -> Result<Took, Failure> {
+    let (_bus, daemon) = serve(root).await?;
     let files = files.to_vec();
     let took = tokio::task::spawn_blocking(move || settled(&files)).await?;
     daemon.stop().await;
