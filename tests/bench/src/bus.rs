@@ -12,6 +12,7 @@ use quantumos_harness::{PrivateBus, Swtpm, bus::die_with_parent, eventually};
 use quantumos_pqc::{Secret, SigningKey};
 use zbus::Connection;
 
+use crate::process::proportional_share;
 use crate::{Failure, Print};
 
 const MESSAGE: [u8; 64] = [7; 64];
@@ -51,7 +52,7 @@ async fn measure_all(print: Print<'_>) -> Result<(), Failure> {
         dbus.name_has_owner(name).await.ok()?.then_some(())
     })
     .await;
-    let idle = pss(&daemon)?;
+    let idle = proportional_share(daemon.0.id())?;
 
     let key = SigningKey::from_seed(&Secret::random()?)?;
     let bare = times(|| key.sign_unchecked(&MESSAGE, b"").map(drop))?;
@@ -112,7 +113,13 @@ async fn measure_all(print: Print<'_>) -> Result<(), Failure> {
         Some(rate / single),
     );
     print("bus.quantumd-pss-idle", idle, "MiB", "", None);
-    print("bus.quantumd-pss-after", pss(&daemon)?, "MiB", "", None);
+    print(
+        "bus.quantumd-pss-after",
+        proportional_share(daemon.0.id())?,
+        "MiB",
+        "",
+        None,
+    );
     Ok(())
 }
 
@@ -201,14 +208,4 @@ async fn concurrent(bus: &PrivateBus, path: &str) -> Result<f64, Failure> {
     });
     futures_util::future::try_join_all(running).await?;
     Ok((each * CALLERS) as f64 / start.elapsed().as_secs_f64())
-}
-
-/// Proportional set size of the daemon, in MiB.
-fn pss(daemon: &Daemon) -> Result<f64, Failure> {
-    let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", daemon.0.id()))?;
-    let kib = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB"))
-        .ok_or("smaps_rollup has no Pss")?;
-    Ok(kib.trim().parse::<f64>()? / 1024.0)
 }

@@ -10,6 +10,7 @@ pub mod events;
 pub mod idle;
 pub mod learn;
 pub mod ledger;
+mod process;
 pub mod security;
 
 use std::error::Error;
@@ -26,7 +27,8 @@ pub type Measure = fn(Print<'_>) -> Result<(), Failure>;
 /// The sets by name, in the order in which all of them run. Those with a dot in their name belong together: what is before
 /// it asks for all of them. A measure is called by its set, or what is before the dot, and its own name in kebab case.
 pub const SETS: &[(&str, Measure)] = &[
-    ("idle", idle::measure),
+    ("idle.host", idle::host::measure),
+    ("idle.guest", idle::guest::measure),
     ("boot", boot::measure),
     ("bus", bus::measure),
     ("crypto", crypto::measure),

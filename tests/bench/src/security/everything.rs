@@ -16,6 +16,7 @@ use quantumos_learn::{Window, features, onnx};
 use quantumos_pqc::{Secret, SigningKey, sha256_hex};
 
 use crate::learn::{SEED, window};
+use crate::process::proportional_share;
 use crate::{Failure, Print};
 
 /// Windows that the model learns from: as many as ai-learnd keeps.
@@ -162,7 +163,7 @@ pub fn on_this_machine(print: Print<'_>) -> Result<(), Failure> {
     eprintln!("security.memory: with everything loaded; problems: {problems:?}");
     print(
         "security.memory.pss",
-        share(served.0.id())?,
+        proportional_share(served.0.id())?,
         "MiB",
         "",
         None,
@@ -202,13 +203,4 @@ fn collect(listener: &TcpListener) {
             }
         }
     }
-}
-
-/// The proportional share of a process in MiB.
-fn share(pid: u32) -> Result<f64, Failure> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
-    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    let kibibytes: f64 = number.ok_or("no Pss in smaps_rollup")?.trim().parse()?;
-    Ok(kibibytes / 1024.0)
 }
