@@ -1,13 +1,13 @@
 //! From events to alerts.
 
-use crate::stage::{RULE, Stage, alert, alerts, exec, put, sees_programs};
+use crate::stage::{RULE, Stage, alert, alerts, exec};
 use futures_util::StreamExt;
 use quantumos_dbus::{Security1Proxy, Service1Proxy, path};
 use quantumos_ebpf::{
     Action, ActionEvent, ConnectEvent, Context as EventContext, Event, ProcessKey, Tampering,
 };
-use quantumos_harness::{PrivateBus, contract, eventually};
-use security_ai::{SecurityAi, Settings};
+use quantumos_harness::{contract, eventually};
+use security_ai::Settings;
 use std::path::Path;
 
 #[tokio::test]
@@ -224,33 +224,24 @@ async fn a_restart_loses_nothing_and_numbers_go_on() {
 
 #[tokio::test]
 async fn the_kernels_own_events_raise_alerts() {
-    let root = tempfile::tempdir().unwrap();
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../daemons/security-ai/rules");
-    for entry in std::fs::read_dir(rules).unwrap().flatten() {
-        if entry
-            .path()
-            .extension()
-            .is_some_and(|extension| extension == "yml")
-        {
-            let name = entry.file_name().into_string().unwrap();
-            let text = std::fs::read_to_string(entry.path()).unwrap();
-            put(
-                root.path(),
-                &format!("usr/lib/quantumos/security-ai/rules.d/{name}"),
-                &text,
-            );
-        }
-    }
-    let bus = PrivateBus::start().unwrap();
-    let running = bus
-        .serve::<SecurityAi>(root.path(), Settings::default())
-        .await
-        .unwrap();
-    let client = bus.connect().await.unwrap();
-    let security = Security1Proxy::new(&client).await.unwrap();
-    if !sees_programs(&security).await {
+    let rules: Vec<(String, String)> = std::fs::read_dir(rules)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))
+        .filter(|(name, _)| name.ends_with(".yml"))
+        .map(|(name, path)| (name, std::fs::read_to_string(path).unwrap()))
+        .collect();
+    let rules: Vec<(&str, &str)> = rules
+        .iter()
+        .map(|(name, text)| (&**name, &**text))
+        .collect();
+    let stage = Stage::new(&rules);
+    let Some(running) = stage.serve_on_this_kernel().await else {
         return;
-    }
+    };
+    let client = stage.bus.connect().await.unwrap();
+    let security = Security1Proxy::new(&client).await.unwrap();
     let mut raised = security.receive_alert_raised().await.unwrap();
     let program = format!("/dev/shm/quantumos-test-{}", std::process::id());
     std::fs::copy("/bin/true", &program).unwrap();

@@ -1,10 +1,9 @@
 //! What programs of this very kernel do to be missed, or to have their words taken for the daemon's.
 
-use crate::stage::{Stage, alert, put, sees_programs};
+use crate::stage::{Stage, alert};
 use futures_util::StreamExt;
-use quantumos_dbus::{Security1Proxy, bus_name};
-use quantumos_harness::PrivateBus;
-use security_ai::{SecurityAi, Settings};
+use quantumos_dbus::Security1Proxy;
+use security_ai::Settings;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
@@ -14,24 +13,12 @@ const RULE: &str = "title: Out of a test\nid: test\nlogsource: {category: proces
 
 #[tokio::test]
 async fn hostile_names_and_arguments_become_an_alert_that_can_be_printed() {
-    let root = tempfile::tempdir().unwrap();
-    put(
-        root.path(),
-        "usr/lib/quantumos/security-ai/rules.d/r.yml",
-        RULE,
-    );
-    let bus = PrivateBus::start().unwrap();
-    let running = bus.serve::<SecurityAi>(root.path(), Settings::default());
-    let running = running.await.unwrap();
-    let client = bus.connect().await.unwrap();
-    let security = Security1Proxy::builder(&client)
-        .destination(bus_name::SECURITY)
-        .build()
-        .await
-        .unwrap();
-    if !sees_programs(&security).await {
+    let stage = Stage::new(&[("r.yml", RULE)]);
+    let Some(running) = stage.serve_on_this_kernel().await else {
         return;
-    }
+    };
+    let client = stage.bus.connect().await.unwrap();
+    let security = Security1Proxy::new(&client).await.unwrap();
     let mut raised = security.receive_alert_raised().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let many = (0..10_000).map(|n| OsString::from(n.to_string()));

@@ -1,10 +1,10 @@
 //! What name servers answer, from a real datagram on the loopback interface to an alert that says the host's name.
 
-use crate::stage::{Stage, alert, alerts, put, sees_programs};
+use crate::stage::{Stage, alert, alerts, put};
 use quantumos_dbus::{Security1Proxy, Service1Proxy, path};
 use quantumos_ebpf::{ConnectEvent, Context as EventContext, Event};
-use quantumos_harness::{PrivateBus, eventually};
-use security_ai::{SecurityAi, Settings};
+use quantumos_harness::eventually;
+use security_ai::Settings;
 use std::net::{Ipv4Addr, UdpSocket};
 
 const RULE: &str = "title: Tunnel\nid: tunnel\nlogsource: {product: linux, category: network_connection}\n\
@@ -97,24 +97,14 @@ async fn a_connection_has_the_name_that_was_asked_for_while_a_rule_looks_for_nam
 
 #[tokio::test]
 async fn a_connection_that_the_kernel_tells_of_has_its_name() {
-    let root = tempfile::tempdir().unwrap();
-    put(
-        root.path(),
-        "usr/lib/quantumos/security-ai/rules.d/rules.yml",
-        RULE,
-    );
-    let bus = PrivateBus::start().unwrap();
-    let running = bus
-        .serve::<SecurityAi>(root.path(), Settings::default())
-        .await
-        .unwrap();
-    let client = bus.connect().await.unwrap();
-    let security = Security1Proxy::new(&client).await.unwrap();
-    // The thread that takes events answers this one, so it listens.
-    security.statistics().await.unwrap();
+    let stage = Stage::new(&[("rules.yml", RULE)]);
+    let Some(running) = stage.serve_on_this_kernel().await else {
+        return;
+    };
+    let client = stage.bus.connect().await.unwrap();
     let [.., last] = std::process::id().to_be_bytes();
     let address = Ipv4Addr::new(198, 51, 100, last);
-    if !sees_programs(&security).await || !answered(55, address) {
+    if !answered(55, address) {
         return running.stop().await;
     }
     let connected = tokio::process::Command::new("bash")

@@ -202,6 +202,26 @@ impl Stage {
             .await
             .unwrap()
     }
+
+    /// The daemon on this kernel's own probes instead, which listens; says so when they don't see programs start.
+    pub async fn serve_on_this_kernel(&self) -> Option<Running<SecurityAi>> {
+        let running = self.bus.serve(self.root.path(), Settings::default());
+        let running = running.await.unwrap();
+        let client = self.bus.connect().await.unwrap();
+        let security = Security1Proxy::new(&client).await.unwrap();
+        // The thread that takes events answers this, so it is there.
+        security.statistics().await.unwrap();
+        let coverage = security.coverage().await.unwrap();
+        if coverage
+            .iter()
+            .any(|row| row.0 == "exec" && row.2 == "unavailable")
+        {
+            eprintln!("skipped: this kernel or user can't load probes: {coverage:?}");
+            running.stop().await;
+            return None;
+        }
+        Some(running)
+    }
 }
 
 pub fn put(root: &Path, name: &str, text: &str) {
@@ -248,16 +268,4 @@ pub async fn alert<'a>(client: &'a Connection, path: &'a str) -> Alert1Proxy<'a>
         .build()
         .await
         .unwrap()
-}
-
-/// Whether programs that start are seen by the kernel's probes here; says so when they are not.
-pub async fn sees_programs(security: &Security1Proxy<'_>) -> bool {
-    let coverage = security.coverage().await.unwrap();
-    let blind = coverage
-        .iter()
-        .any(|row| row.0 == "exec" && row.2 == "unavailable");
-    if blind {
-        eprintln!("skipped: this kernel or user can't load probes: {coverage:?}");
-    }
-    !blind
 }
