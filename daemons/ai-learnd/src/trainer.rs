@@ -54,7 +54,9 @@ pub fn train(windows: &[Window], from: usize, seed: u64, rate: f64) -> Result<Ca
     // Windows that were left out in turn, and newer ones: neither was known when it was scored.
     let unseen = held_out.iter().map(|window| trained.score(window, &HOST));
     let scores: Vec<f64> = trained.scores.iter().copied().chain(unseen).collect();
-    let threshold = train::threshold(&scores, rate)?;
+    // What a host does when it is set up or starts is much at once, though known: no more of that is strange either.
+    let again = train::threshold(&trained.again, rate);
+    let threshold = train::threshold(&scores, rate)?.max(again.unwrap_or(f64::MIN));
     let figures = figures(&trained.density, &trained.profile, threshold, held_out);
     Ok(Candidate {
         threshold,

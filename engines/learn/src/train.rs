@@ -1,5 +1,7 @@
 //! Training: the features of each window are taken beside what the other folds saw, so that nothing is known only
-//! because it is the window itself; then a mixture of normal distributions is fitted to them by linfa.
+//! because it is the window itself; then a mixture of normal distributions is fitted to them by linfa. Where windows
+//! have an order of time, only the newer half says how much new is normal: a host that is set up does a hundred new
+//! things in a minute, which are known from then on, and would make it normal to do a hundred new things.
 
 use crate::density::{Component, Density, MAX_COMPONENTS};
 use crate::explain::Baseline;
@@ -30,8 +32,9 @@ pub struct Settings {
     pub components: usize,
     /// Added to each variance, in squared spreads.
     pub shrinkage: f64,
-    /// Whether neighbours in the list go to the same fold, as windows of one run should.
-    pub blocks: bool,
+    /// Whether the windows are in the order of their time: then neighbours go to the same fold, as windows of one run
+    /// should, and of the older half all is taken as known.
+    pub ordered: bool,
 }
 
 impl Default for Settings {
@@ -40,7 +43,7 @@ impl Default for Settings {
             seed: 2026,
             components: 4,
             shrinkage: 0.2,
-            blocks: true,
+            ordered: true,
         }
     }
 }
@@ -48,14 +51,16 @@ impl Default for Settings {
 /// What training gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trained {
-    /// What was seen.
+    /// What was seen, in all windows.
     pub profile: Profile,
     /// The density of the features.
     pub density: Density,
     /// Mean and spread of the features.
     pub baseline: Baseline,
-    /// The scores of the training windows, each beside what the others know.
+    /// The scores of the windows, without an older half, each beside what the other folds know.
     pub scores: Vec<f64>,
+    /// The scores of the older half, all of it known.
+    pub again: Vec<f64>,
 }
 
 impl Trained {
@@ -82,7 +87,12 @@ pub fn train(
             windows.len()
         )));
     }
-    let rows = rows(windows, features, settings.blocks);
+    let profile = Profile::learn(windows.iter().copied());
+    let mut rows = rows(windows, features, settings.ordered);
+    let older = if settings.ordered { rows.len() / 2 } else { 0 };
+    for (row, window) in rows.iter_mut().zip(windows).take(older) {
+        *row = features::of(window, &profile, features);
+    }
     let baseline = baseline(&rows, features);
     let scaled = scaled(&rows, features, &baseline);
     let mut best: Option<(f64, Density)> = None;
@@ -100,19 +110,21 @@ pub fn train(
         }
     }
     let (_, density) = best.ok_or_else(|| Error::Training("no mixture could be fitted".into()))?;
-    let scores = rows.iter().map(|row| density.score(row)).collect();
+    let mut again: Vec<f64> = rows.iter().map(|row| density.score(row)).collect();
+    let scores = again.split_off(older);
     Ok(Trained {
-        profile: Profile::learn(windows.iter().copied()),
+        profile,
         density,
         baseline,
         scores,
+        again,
     })
 }
 
 /// The features of each window beside a profile of the other folds.
-fn rows(windows: &[&Window], features: &[Feature], blocks: bool) -> Vec<Vec<f32>> {
+fn rows(windows: &[&Window], features: &[Feature], ordered: bool) -> Vec<Vec<f32>> {
     let fold = |index: usize| {
-        if blocks {
+        if ordered {
             index * FOLDS / windows.len()
         } else {
             index % FOLDS

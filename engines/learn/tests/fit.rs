@@ -132,6 +132,40 @@ fn what_is_new_is_strange_and_named() {
 }
 
 #[test]
+fn what_was_new_when_a_host_was_set_up_hides_nothing_later() {
+    let set_up = |number: u64| {
+        let names: Vec<String> = (0..20 * (1 + number % 5))
+            .map(|n| format!("setup {number} {n}"))
+            .collect();
+        let extra: Vec<(Kind, &str)> = names
+            .iter()
+            .flat_map(|name| [Kind::Step, Kind::Chain, Kind::Path].map(|kind| (kind, &**name)))
+            .collect();
+        window(number, number % 3, &extra)
+    };
+    let known: Vec<Window> = (0..20).map(set_up).chain(normal(20..400)).collect();
+    let refs: Vec<&Window> = known.iter().collect();
+    let model = train(&refs, &HOST, &Settings::default()).unwrap();
+    let unseen = normal(400..500);
+    let unseen = unseen.iter().map(|window| model.score(window, &HOST));
+    let scores: Vec<f64> = model.scores.iter().copied().chain(unseen).collect();
+    let limit = threshold(&scores, 0.01).unwrap();
+    let attack = window(
+        501,
+        1,
+        &[(Kind::Step, "implant"), (Kind::Chain, "unit1 > implant")],
+    );
+    let score = model.score(&attack, &HOST);
+    assert!(score > limit, "{score} {limit}");
+    // It is known from then on.
+    let limit = threshold(&model.again, 0.01).unwrap();
+    for number in 0..20 {
+        let score = model.score(&set_up(number), &HOST);
+        assert!(score <= limit, "{number}: {score} {limit}");
+    }
+}
+
+#[test]
 fn training_refuses_too_little() {
     let few = normal(0..LEAST_WINDOWS as u64 - 1);
     let refs: Vec<&Window> = few.iter().collect();

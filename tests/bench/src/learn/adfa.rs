@@ -97,7 +97,7 @@ fn fitted(traces: &[&Trace]) -> Result<quantumos_learn::train::Trained, Failure>
 fn settings() -> Settings {
     // The traces are in no order of time.
     Settings {
-        blocks: false,
+        ordered: false,
         ..Settings::default()
     }
 }
