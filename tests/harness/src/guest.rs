@@ -268,8 +268,11 @@ impl Guest {
         let old = self.link.boot.clone();
         // QEMU serves one connection at a time.
         self.link.close();
-        let machine = self.machine.as_mut().ok_or_else(not_ours)?;
-        self.link = reach(&self.files, machine, Some(&old))?;
+        let mut machine = self.machine.take().ok_or_else(not_ours)?;
+        let link = reach(&self.files, &mut machine, Some(&old));
+        let (machine, link) = once_more(&self.files, &self.options, Some(&old), machine, link)?;
+        self.machine = Some(machine);
+        self.link = link;
         Ok(())
     }
 
@@ -330,19 +333,30 @@ fn expect(command: String, output: Output) -> Result<Vec<u8>, GuestError> {
     })
 }
 
-/// Switches it on and waits until it answers. Emulated processors were seen to run half of an instruction that the kernel
-/// was replacing, at the switches of its own code; a kernel that panics before it runs any program is started once more.
+/// Switches it on and waits until it answers.
 fn bring_up(
     files: &Files,
     options: &Options,
     not: Option<&str>,
 ) -> Result<(Machine, Link), GuestError> {
     let mut machine = Machine::power_on(files, options)?;
-    let mut link = reach(files, &mut machine, not);
+    let link = reach(files, &mut machine, not);
+    once_more(files, options, not, machine, link)
+}
+
+/// A machine whose kernel the emulator brought down before it answered is switched on once more; any other that does not
+/// answer is switched off.
+fn once_more(
+    files: &Files,
+    options: &Options,
+    not: Option<&str>,
+    mut machine: Machine,
+    mut link: Result<Link, GuestError>,
+) -> Result<(Machine, Link), GuestError> {
     if let Err(error) = &link
-        && panicked_early(&console(files))
+        && emulation_failed(&console(files))
     {
-        eprintln!("{error}\nthe kernel panicked before it ran any program; once more");
+        eprintln!("{error}\nthe emulator ran code that was being replaced; once more");
         machine.power_off();
         machine = Machine::power_on(files, options)?;
         link = reach(files, &mut machine, not);
@@ -359,7 +373,7 @@ fn bring_up(
 fn reach(files: &Files, machine: &mut Machine, not: Option<&str>) -> Result<Link, GuestError> {
     let alive = || {
         machine.alive(files)?;
-        match panicked_early(&console(files)) {
+        match emulation_failed(&console(files)) {
             true => Err(GuestError::Ended("its kernel panicked".into())),
             false => Ok(()),
         }
@@ -372,9 +386,12 @@ fn reach(files: &Files, machine: &mut Machine, not: Option<&str>) -> Result<Link
     })
 }
 
-/// Whether a console shows a panic of a kernel that was still making itself ready.
-fn panicked_early(console: &str) -> bool {
-    console.contains("end Kernel panic") && console.contains("kernel_init_freeable")
+/// Whether a console shows a panic that is the emulator's. Emulated processors were seen to run half of an instruction
+/// that the kernel was replacing, at the switches of its own code, mostly while it makes itself ready; where they run the
+/// breakpoint that stands there meanwhile, they do so after the kernel has forgotten it.
+fn emulation_failed(console: &str) -> bool {
+    let signs = ["kernel_init_freeable", "Oops: int3"];
+    console.contains("end Kernel panic") && signs.iter().any(|sign| console.contains(sign))
 }
 
 fn console(files: &Files) -> String {
@@ -393,18 +410,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_early_while_the_kernel_makes_itself_ready() {
+    fn a_panic_is_the_emulators_by_its_signs() {
         let panic = "---[ end Kernel panic - not syncing: Fatal exception in interrupt ]---";
         let early =
             format!(" kernel_init_freeable+0x23d/0x2a0\r\n kernel_init+0x1a/0x130\r\n{panic}");
+        let breakpoint =
+            format!("Oops: int3: 0000 [#1] PREEMPT SMP NOPTI\r\n do_idle+0x269/0x2a0\r\n{panic}");
         let late = format!(" do_exit+0x1/0x2\r\n{panic}");
         for (console, wanted) in [
             (early.as_str(), true),
+            (breakpoint.as_str(), true),
             (late.as_str(), false),
             (" kernel_init_freeable+0x23d/0x2a0", false),
+            ("Oops: int3: 0000 [#1] PREEMPT SMP NOPTI", false),
             ("", false),
         ] {
-            assert_eq!(panicked_early(console), wanted, "{console}");
+            assert_eq!(emulation_failed(console), wanted, "{console}");
         }
     }
 }
