@@ -55,10 +55,11 @@ fn main() -> ExitCode {
         }
         let mut said = virtual_machine::boot(Path::new(rest));
         // An emulated processor was seen to put a register's bits into EFLAGS (after cmpxchg16b, QEMU 7.2), and its
-        // kernel panicked while it was still reading. What our programs do to a kernel, they do to it twice.
-        if said.contains("Kernel panic") && !said.contains(guest::LOADED) {
+        // kernel fell while it was still reading or starting. What our programs do to a kernel, they do to it twice.
+        let fell = said.contains("Kernel panic") || said.contains("Oops: ");
+        if fell && !said.contains(guest::LOADED) {
             println!(
-                "{said}\n{suite}, {version}: the kernel panicked before programs were loaded; once more"
+                "{said}\n{suite}, {version}: the kernel fell before programs were loaded; once more"
             );
             said = virtual_machine::boot(Path::new(rest));
         }

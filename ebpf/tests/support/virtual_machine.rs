@@ -51,7 +51,7 @@ pub fn boot(kernel: &Path) -> String {
         .arg("-initrd")
         .arg(&archive)
         .arg("-append")
-        .arg("console=ttyS0 quiet panic=-1 lsm=landlock,lockdown,yama,bpf rdinit=/init")
+        .arg("console=ttyS0 quiet oops=panic panic=-1 lsm=landlock,lockdown,yama,bpf rdinit=/init")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

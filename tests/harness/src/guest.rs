@@ -387,11 +387,17 @@ fn reach(files: &Files, machine: &mut Machine, not: Option<&str>) -> Result<Link
 }
 
 /// Whether a console shows a panic that is the emulator's. Emulated processors were seen to run half of an instruction
-/// that the kernel was replacing, at the switches of its own code, mostly while it makes itself ready; where they run the
-/// breakpoint that stands there meanwhile, they do so after the kernel has forgotten it.
+/// that the kernel was replacing, at the switches of its own code, mostly while it makes itself ready; to run the
+/// breakpoint that stands there meanwhile after the kernel had forgotten it; and to put bits into EFLAGS that no processor
+/// has (QEMU 7.2, after cmpxchg16b).
 fn emulation_failed(console: &str) -> bool {
+    const NO_FLAGS: u32 = !0 << 22;
+    let flags = console.split("EFLAGS: ").skip(1);
+    let mut flags = flags.filter_map(|text| u32::from_str_radix(text.get(..8)?, 16).ok());
     let signs = ["kernel_init_freeable", "Oops: int3"];
-    console.contains("end Kernel panic") && signs.iter().any(|sign| console.contains(sign))
+    console.contains("end Kernel panic")
+        && (signs.iter().any(|sign| console.contains(sign))
+            || flags.any(|flags| flags & NO_FLAGS != 0))
 }
 
 fn console(files: &Files) -> String {
@@ -416,10 +422,12 @@ mod tests {
             format!(" kernel_init_freeable+0x23d/0x2a0\r\n kernel_init+0x1a/0x130\r\n{panic}");
         let breakpoint =
             format!("Oops: int3: 0000 [#1] PREEMPT SMP NOPTI\r\n do_idle+0x269/0x2a0\r\n{panic}");
-        let late = format!(" do_exit+0x1/0x2\r\n{panic}");
+        let late = format!("EFLAGS: 00010246\r\n do_exit+0x1/0x2\r\n{panic}");
+        let flags = format!("RSP: 0018:ff761dd080523bb8 EFLAGS: c13866bf\r\n{panic}");
         for (console, wanted) in [
             (early.as_str(), true),
             (breakpoint.as_str(), true),
+            (flags.as_str(), true),
             (late.as_str(), false),
             (" kernel_init_freeable+0x23d/0x2a0", false),
             ("Oops: int3: 0000 [#1] PREEMPT SMP NOPTI", false),

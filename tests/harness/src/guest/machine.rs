@@ -176,7 +176,7 @@ fn arguments(files: &Files, options: &Options) -> Vec<String> {
 
 fn command_line(more: &str) -> String {
     // The BPF LSM must be among the active ones for enforcement hooks to fire.
-    format!("console=ttyS0 root=/dev/vda1 rw quiet audit=0 lsm=landlock,lockdown,yama,bpf {more}")
+    format!("console=ttyS0 root=/dev/vda1 rw quiet oops=panic audit=0 lsm=landlock,lockdown,yama,bpf {more}")
         .trim_end()
         .to_owned()
 }
