@@ -88,11 +88,15 @@ pub fn train(
         )));
     }
     let profile = Profile::learn(windows.iter().copied());
-    let mut rows = rows(windows, features, settings.ordered);
-    let older = if settings.ordered { rows.len() / 2 } else { 0 };
-    for (row, window) in rows.iter_mut().zip(windows).take(older) {
-        *row = features::of(window, &profile, features);
-    }
+    let older = if settings.ordered {
+        windows.len() / 2
+    } else {
+        0
+    };
+    let known = windows[..older].iter();
+    let known = known.map(|window| features::of(window, &profile, features));
+    let beside_others = rows(windows, older, features, settings.ordered);
+    let rows: Vec<Vec<f32>> = known.chain(beside_others).collect();
     let baseline = baseline(&rows, features);
     let scaled = scaled(&rows, features, &baseline);
     let mut best: Option<(f64, Density)> = None;
@@ -121,8 +125,8 @@ pub fn train(
     })
 }
 
-/// The features of each window beside a profile of the other folds.
-fn rows(windows: &[&Window], features: &[Feature], ordered: bool) -> Vec<Vec<f32>> {
+/// The features of each window from that one on, beside a profile of the other folds.
+fn rows(windows: &[&Window], from: usize, features: &[Feature], ordered: bool) -> Vec<Vec<f32>> {
     let fold = |index: usize| {
         if ordered {
             index * FOLDS / windows.len()
@@ -130,19 +134,21 @@ fn rows(windows: &[&Window], features: &[Feature], ordered: bool) -> Vec<Vec<f32
             index % FOLDS
         }
     };
-    let mut rows = vec![Vec::new(); windows.len()];
+    let mut rows = vec![Vec::new(); windows.len() - from];
     for out in 0..FOLDS {
+        let mine: Vec<usize> = (from..windows.len())
+            .filter(|index| fold(*index) == out)
+            .collect();
+        if mine.is_empty() {
+            continue;
+        }
         let others = windows
             .iter()
             .enumerate()
             .filter(|(index, _)| fold(*index) != out);
         let profile = Profile::learn(others.map(|(_, window)| *window));
-        for (index, row) in rows
-            .iter_mut()
-            .enumerate()
-            .filter(|(index, _)| fold(*index) == out)
-        {
-            *row = features::of(windows[index], &profile, features);
+        for index in mine {
+            rows[index - from] = features::of(windows[index], &profile, features);
         }
     }
     rows
