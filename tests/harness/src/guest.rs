@@ -356,7 +356,7 @@ fn once_more(
     if let Err(error) = &link
         && emulation_failed(&console(files))
     {
-        eprintln!("{error}\nthe emulator ran code that was being replaced; once more");
+        eprintln!("{error}\nthe emulator brought its kernel down; once more");
         machine.power_off();
         machine = Machine::power_on(files, options)?;
         link = reach(files, &mut machine, not);
