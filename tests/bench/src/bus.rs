@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use quantumos_dbus::{Key1Proxy, Keys1Proxy, bus_name};
@@ -12,23 +12,13 @@ use quantumos_harness::{PrivateBus, Swtpm, bus::die_with_parent, eventually};
 use quantumos_pqc::{Secret, SigningKey};
 use zbus::Connection;
 
-use crate::process::proportional_share;
+use crate::process::{Served, proportional_share};
 use crate::{Failure, Print};
 
 const MESSAGE: [u8; 64] = [7; 64];
 const ROUNDS: usize = 2000;
 const WARM_UP: usize = 200;
 const CALLERS: usize = 8;
-
-struct Daemon(Child);
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // It may have ended already, which is what is wanted.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// Measures and prints the set.
 ///
@@ -123,7 +113,7 @@ async fn measure_all(print: Print<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn start(bus: &PrivateBus, tpm: &Swtpm, root: &Path) -> Result<Daemon, Failure> {
+fn start(bus: &PrivateBus, tpm: &Swtpm, root: &Path) -> Result<Served, Failure> {
     let program = std::env::current_exe()?.with_file_name("quantumd");
     if !program.exists() {
         return Err(format!("{} is not there: build it first", program.display()).into());
@@ -147,7 +137,7 @@ fn start(bus: &PrivateBus, tpm: &Swtpm, root: &Path) -> Result<Daemon, Failure> 
         .env("QUANTUMOS_LOG", "warn")
         .stdin(Stdio::null());
     die_with_parent(&mut command);
-    Ok(Daemon(command.spawn()?))
+    Ok(Served(command.spawn()?))
 }
 
 async fn key1(client: &Connection, path: &str) -> zbus::Result<Key1Proxy<'static>> {

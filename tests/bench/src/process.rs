@@ -1,5 +1,6 @@
-//! What a process of this machine has taken, as the kernel accounts for it.
+//! Daemons as processes of this machine, and what they have taken, as the kernel accounts for it.
 
+use std::process::Child;
 use std::time::Duration;
 
 use nix::time::{clock_getcpuclockid, clock_gettime};
@@ -7,6 +8,17 @@ use nix::unistd::Pid;
 use procfs::process::Process;
 
 use crate::Failure;
+
+/// A daemon as a process of its own; killed with the value.
+pub struct Served(pub Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // Either may fail only when it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// Processor time of the process until now, threads that have ended included, in the program and in the kernel for it.
 ///

@@ -4,7 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ai_learnd::trainer;
@@ -16,7 +16,7 @@ use quantumos_learn::{Window, features, onnx};
 use quantumos_pqc::{Secret, SigningKey, sha256_hex};
 
 use crate::learn::{SEED, window};
-use crate::process::proportional_share;
+use crate::process::{Served, proportional_share};
 use crate::{Failure, Print};
 
 /// Windows that the model learns from: as many as ai-learnd keeps.
@@ -108,17 +108,6 @@ fn with_digest(source: Source, windows: &[Window]) -> Source {
     Source {
         sha256: sha256_hex(&starts.collect::<Vec<u8>>()),
         ..source
-    }
-}
-
-/// The daemon as a process of its own; killed with the value.
-struct Served(Child);
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // Either may fail only when it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
